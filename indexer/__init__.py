@@ -1,0 +1,1 @@
+"""Mirror of the chain in SQL: sync, queries, statements, and the verifier."""
