@@ -28,7 +28,9 @@ interface IMembershipPass is IERC721Metadata, IERC721Errors, IERC5192, IERC4906 
 
     function tokenIdOf(uint256 programme, address member) external pure returns (uint256);
 
-    /// @return tier 0 when none was given. @return joinedAt Unix second of the mint.
+    /// @return member The holder.
+    /// @return tier 0 when none was given.
+    /// @return joinedAt Unix second of the mint.
     function passOf(uint256 tokenId) external view returns (address member, uint256 tier, uint256 joinedAt);
 
     /// @notice The Coalition alone: the pass of programme 0.
