@@ -1,1 +1,1 @@
-"""Gateway of Banyan: the API, custody, the order book, the relay, web pages and the command line."""
+"""Gateway of Banyan: API, custody, order book, relay, web pages and the command line."""
