@@ -16,8 +16,10 @@ export APE_DATA_FOLDER ?= $(abspath .build/ape)
 
 RUN_STAMP := $(VENV)/.installed-run
 TEST_STAMP := $(VENV)/.installed-test
+PROVE_VENV ?= .venv-prove
+PROVE_STAMP := $(PROVE_VENV)/.installed
 
-.PHONY: help demo test install install-test check bench gas soak screenshot lock clean
+.PHONY: help demo test install install-test check bench gas prove soak screenshot lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +43,9 @@ gas: $(TEST_STAMP) ## measures gas beside OpenZeppelin and Solady, writes benchm
 bench: $(TEST_STAMP) ## all benchmarks, or one family: make bench ONLY=gateway (or mirror, audit); writes benchmarks/results.json
 	@$(PY) benchmarks/run.py $(if $(ONLY),--only $(ONLY)) $(ARGS)
 
+prove: $(TEST_STAMP) $(PROVE_STAMP) ## proofs and static analysis of the contracts: halmos, forge invariants, slither
+	@PROVE_BIN=$(abspath $(PROVE_VENV))/bin tools/run-proofs $(ARGS)
+
 soak: $(TEST_STAMP) ## the slow, seeded runs: faults, long invariants (SEED=n repeats one)
 	@$(PY) -m pytest -m soak $(if $(SEED),--soak-seed $(SEED)) $(ARGS)
 
@@ -58,3 +63,8 @@ $(RUN_STAMP): requirements/build.txt requirements/run.txt requirements/demo.txt 
 
 $(TEST_STAMP): requirements/build.txt requirements/test.txt requirements/demo.txt package-lock.json pyproject.toml
 	@PYTHON=$(PYTHON) VENV=$(VENV) tools/install test
+
+$(PROVE_STAMP): requirements/prove.txt
+	@$(PYTHON) -m venv $(PROVE_VENV)
+	@$(PROVE_VENV)/bin/python -m pip --disable-pip-version-check install --quiet --require-hashes -r requirements/prove.txt
+	@touch $@

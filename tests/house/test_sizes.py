@@ -1,4 +1,4 @@
-"""House rule 13: a module over 300 lines or a function over 70 needs a reason, written where it stands."""
+"""House rule 13: a module over 300 lines or a function over 70 has its reason beside it."""
 
 from __future__ import annotations
 
