@@ -1,0 +1,195 @@
+"""What the gateway refuses, and the code it says so with.
+
+    GatewayError
+    ├── InvalidRequest            422  the request itself can never be carried out
+    │   ├── PointsInvalid         422  not a whole number from 1 to 2^35 - 1
+    │   ├── PurchaseInvalid       422  amount or currency do not fit the merchant's earn rule
+    │   ├── TooManyLines          422  more than 10,000 lines in one request
+    │   ├── IdempotencyKeyMissing 400
+    │   └── IdempotencyKeyReused  422  same key, other body
+    ├── Unauthenticated           401
+    ├── Forbidden                 403
+    ├── NotFound                  404
+    │   ├── MemberUnknown         404
+    │   ├── MerchantUnknown       404
+    │   └── OrderUnknown          404
+    ├── Conflict                  409
+    │   ├── IdempotencyKeyInUse   409  the first request under this key is still running
+    │   ├── ReferenceUsed         409  an order that has not failed holds (merchant, reference)
+    │   ├── BalanceTooLow         409  may pass, once the member has earned
+    │   ├── CreditLimitExceeded   409  may pass, once the merchant has deposited
+    │   ├── MerchantNotActive     409
+    │   └── SlugUsed              409
+    ├── NotReady                  503  the chain or the mirror cannot be asked now; try again
+    └── CustodyError              500  a secret cannot be opened; never carries the secret
+        ├── MasterKeyUnsafe       500
+        └── SecretDamaged         500
+
+Every class has a stable `code`; `gateway.problems` turns it into RFC 9457 problem+json at the
+border.
+"""
+
+from typing import Any, ClassVar
+
+
+class GatewayError(Exception):
+    """Root of everything that the gateway refuses.
+
+    Attributes:
+        code: stable, documented name of the refusal.
+        message: one sentence for a person, with the value that was wrong.
+        values: the wrong values by name, shown in the problem document.
+    """
+
+    code: ClassVar[str] = "internal"
+    status: ClassVar[int] = 500
+
+    def __init__(self, message: str, **values: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.values = values
+
+
+class InvalidRequest(GatewayError):
+    """The request can never be carried out as it stands."""
+
+    code = "invalid_request"
+    status = 422
+
+
+class PointsInvalid(InvalidRequest):
+    """Points are whole, from 1 to 34,359,738,367 (35 bits, a bucket of the packed account)."""
+
+    code = "points_invalid"
+
+
+class PurchaseInvalid(InvalidRequest):
+    """The purchase's amount or currency do not fit the merchant's earn rule."""
+
+    code = "purchase_invalid"
+
+
+class TooManyLines(InvalidRequest):
+    """One request carries at most 10,000 lines, so that one commit stays well under a second."""
+
+    code = "too_many_lines"
+
+
+class IdempotencyKeyMissing(InvalidRequest):
+    """Every POST names its key, so that a repetition after a time-out is harmless."""
+
+    code = "idempotency_key_missing"
+    status = 400
+
+
+class IdempotencyKeyReused(InvalidRequest):
+    """The key was used for another body."""
+
+    code = "idempotency_key_reused"
+
+
+class Unauthenticated(GatewayError):
+    """No API key, or one that is not known or was revoked."""
+
+    code = "unauthenticated"
+    status = 401
+
+
+class Forbidden(GatewayError):
+    """The key's role does not reach this route."""
+
+    code = "forbidden"
+    status = 403
+
+
+class NotFound(GatewayError):
+    """Not there, or not yours: the two look alike on purpose."""
+
+    code = "not_found"
+    status = 404
+
+
+class MemberUnknown(NotFound):
+    """No member has this id."""
+
+    code = "member_unknown"
+
+
+class MerchantUnknown(NotFound):
+    """No merchant has this id."""
+
+    code = "merchant_unknown"
+
+
+class OrderUnknown(NotFound):
+    """No order of yours has this id."""
+
+    code = "order_unknown"
+
+
+class Conflict(GatewayError):
+    """Refused as things stand; the same wish may pass later."""
+
+    code = "conflict"
+    status = 409
+
+
+class IdempotencyKeyInUse(Conflict):
+    """The first request under this key has not been answered yet; ask again in a moment."""
+
+    code = "idempotency_key_in_use"
+
+
+class ReferenceUsed(Conflict):
+    """An order that has not failed already holds this reference of the merchant."""
+
+    code = "reference_used"
+
+
+class BalanceTooLow(Conflict):
+    """The member's live points, less what open orders hold, do not reach."""
+
+    code = "balance_too_low"
+
+
+class CreditLimitExceeded(Conflict):
+    """The merchant's position and credit limit, less what open orders hold, do not reach."""
+
+    code = "credit_limit_exceeded"
+
+
+class MerchantNotActive(Conflict):
+    """The merchant is not (yet, or any longer) allowed to do this."""
+
+    code = "merchant_not_active"
+
+
+class SlugUsed(Conflict):
+    """Another merchant has this short name."""
+
+    code = "slug_used"
+
+
+class NotReady(GatewayError):
+    """The chain or the mirror cannot be asked now; nothing was done, try again."""
+
+    code = "not_ready"
+    status = 503
+
+
+class CustodyError(GatewayError):
+    """A secret cannot be opened. Says which one by its address, never what was in it."""
+
+    code = "custody"
+
+
+class MasterKeyUnsafe(CustodyError):
+    """The master key's file can be read by others, or has the wrong size."""
+
+    code = "master_key_unsafe"
+
+
+class SecretDamaged(CustodyError):
+    """The sealed secret does not open under this master key, tenant and address."""
+
+    code = "secret_damaged"
