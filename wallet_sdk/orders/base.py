@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import Any, ClassVar, Final
 
 from wallet_sdk.errors import InputInvalid, OrderInvalid
+from wallet_sdk.names import snake_case
 from wallet_sdk.types import (
     Address,
     Digest,
@@ -158,12 +159,6 @@ class Field:
 
 
 _WIDTHS: Final = {"address": 20, "bytes32": 32, "bool": 1}
-_KEYWORDS: Final = {"from": "from_"}
-
-
-def _attribute(name: str) -> str:
-    snake = "".join(f"_{c.lower()}" if c.isupper() else c for c in name)
-    return _KEYWORDS.get(snake, snake)
 
 
 def parse_type(signature: str) -> tuple[Field, ...]:
@@ -173,7 +168,7 @@ def parse_type(signature: str) -> tuple[Field, ...]:
     for part in inner.split(","):
         kind, name = part.split(" ")
         width = _WIDTHS[kind] if kind in _WIDTHS else int(kind.removeprefix("uint")) // 8
-        found.append(Field(name, kind, _attribute(name), width))
+        found.append(Field(name, kind, snake_case(name), width))
     return tuple(found)
 
 

@@ -1,0 +1,15 @@
+"""Signers: whoever holds a key. They sign 32-byte digests and, for relayers, transactions."""
+
+from wallet_sdk.signers.base import Signer, TransactionSigner, recover
+from wallet_sdk.signers.hd import HDWallets, new_mnemonic
+from wallet_sdk.signers.local import KeystoreSigner, LocalSigner
+
+__all__ = [
+    "HDWallets",
+    "KeystoreSigner",
+    "LocalSigner",
+    "Signer",
+    "TransactionSigner",
+    "new_mnemonic",
+    "recover",
+]
