@@ -1,0 +1,115 @@
+"""Opening the mirror: SQLite in a file of its own, PostgreSQL in the schema `mirror`.
+
+The mirror is disposable: what is in it can be read from the chain again. So SQLite runs WAL with
+synchronous NORMAL (a power cut may lose the last commits, never the order of them), and tables of
+another schema version are dropped, to be filled again.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, Engine, event
+from sqlalchemy.engine import URL, make_url
+
+from indexer.tables import SCHEMA_VERSION, metadata, mirror_schema
+
+SCHEMA: Final = "mirror"
+_BUSY_TIMEOUT_MS: Final = 30_000
+_CACHE_KB: Final = 16_384
+"""SQLite's page cache for each connection; more made nothing quicker and counts as our memory."""
+_WAL_PAGES: Final = 4_000
+"""Pages (4 KB) in the log before they are moved to the file: larger steps, fewer seeks."""
+
+
+def is_postgres(bind: Connection | Engine) -> bool:
+    """Whether this is PostgreSQL; else it is SQLite."""
+    return bind.dialect.name == "postgresql"
+
+
+def open_mirror(url: str | URL, *, create: bool = True) -> Engine:
+    """An engine on the mirror at `url` (`sqlite:///file` or `postgresql://...`).
+
+    With `create`, missing tables are made, and tables of another schema version are dropped and
+    made anew, empty. Readers see one consistent state for the length of a transaction.
+    """
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "postgresql":
+        engine = _open_postgres(parsed)
+    elif parsed.get_backend_name() == "sqlite":
+        engine = _open_sqlite(parsed)
+    else:
+        raise ValueError(f"the mirror lives in SQLite or PostgreSQL, not {parsed.drivername}")
+    if create:
+        with engine.begin() as conn:
+            create_tables(conn)
+    return engine
+
+
+def _open_postgres(url: URL) -> Engine:
+    return sa.create_engine(
+        url.set(drivername="postgresql+psycopg"),
+        # One snapshot a transaction, so that the parts of an answer belong together. The indexer is
+        # the only writer, so nothing can fail to serialize.
+        isolation_level="REPEATABLE READ",
+        connect_args={"options": f"-csearch_path={SCHEMA}"},
+        pool_pre_ping=True,
+    )
+
+
+def _open_sqlite(url: URL) -> Engine:
+    engine = sa.create_engine(
+        url.set(drivername="sqlite+pysqlite"),
+        connect_args={"timeout": _BUSY_TIMEOUT_MS / 1000, "check_same_thread": False},
+    )
+
+    @event.listens_for(engine, "connect")
+    def _connected(connection: sqlite3.Connection, _record: Any) -> None:
+        # The driver must not begin transactions by itself; `_begun` does it in every case.
+        connection.isolation_level = None
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute(f"PRAGMA cache_size = -{_CACHE_KB}")
+        connection.execute("PRAGMA temp_store = MEMORY")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {_WAL_PAGES}")
+
+    @event.listens_for(engine, "begin")
+    def _begun(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN")
+
+    return engine
+
+
+def create_tables(conn: Connection) -> None:
+    """Makes what is missing; drops the tables of another schema version first."""
+    if is_postgres(conn):
+        # Two programs that start at once: the second waits here and then finds everything made.
+        conn.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext('banyan mirror schema'))"))
+        conn.execute(sa.text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
+    version = stored_version(conn)
+    if version == SCHEMA_VERSION:
+        return
+    if version is not None:
+        drop_tables(conn)
+    metadata.create_all(conn)
+    conn.execute(mirror_schema.insert().values(version=SCHEMA_VERSION))
+
+
+def stored_version(conn: Connection) -> int | None:
+    """The schema version of the tables there, None when there are none."""
+    if mirror_schema.name not in _table_names(conn):
+        return None
+    version: int = conn.execute(sa.select(mirror_schema.c.version)).scalar_one()
+    return version
+
+
+def drop_tables(conn: Connection) -> None:
+    """Drops every table of the mirror, also those that only another version knew."""
+    for name in _table_names(conn):
+        conn.exec_driver_sql(f'DROP TABLE "{name}"')
+
+
+def _table_names(conn: Connection) -> list[str]:
+    return sa.inspect(conn).get_table_names(schema=SCHEMA if is_postgres(conn) else None)

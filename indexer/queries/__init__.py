@@ -1,0 +1,73 @@
+"""Questions to the mirror: pure functions of a connection, each answer with the block it holds for.
+
+All take a `sqlalchemy.Connection` from `indexer.database.open_mirror(url).connect()`; the parts of
+one transaction see one state. `as_of` is a block (None: the head), `at_time` the second that
+decides what has expired (None: the block's own). `MirrorEmpty` is raised before the first block.
+"""
+
+from indexer.queries.effects import (
+    EFFECT_NAMES,
+    Effect,
+    EffectPage,
+    OrderEffects,
+    latest,
+    order_effects,
+)
+from indexer.queries.flows import Flow, Flows, Month, MonthlySeries, flows, monthly_series
+from indexer.queries.laws import Law, laws
+from indexer.queries.members import (
+    EpochPoints,
+    HistoryLine,
+    HistoryPage,
+    LotPoints,
+    MemberBalance,
+    MemberBalances,
+    member_balance,
+    member_balances,
+    member_history,
+)
+from indexer.queries.merchants import (
+    MerchantPosition,
+    MerchantRow,
+    MerchantsOverview,
+    merchant_position,
+    merchants_overview,
+)
+from indexer.queries.network import Head, NetworkOverview, head, network_overview
+from indexer.queries.supply import EpochSupply
+
+__all__ = [
+    "EFFECT_NAMES",
+    "Effect",
+    "EffectPage",
+    "EpochPoints",
+    "EpochSupply",
+    "Flow",
+    "Flows",
+    "Head",
+    "HistoryLine",
+    "HistoryPage",
+    "Law",
+    "LotPoints",
+    "MemberBalance",
+    "MemberBalances",
+    "MerchantPosition",
+    "MerchantRow",
+    "MerchantsOverview",
+    "Month",
+    "MonthlySeries",
+    "NetworkOverview",
+    "OrderEffects",
+    "flows",
+    "head",
+    "latest",
+    "laws",
+    "member_balance",
+    "member_balances",
+    "member_history",
+    "merchant_position",
+    "merchants_overview",
+    "monthly_series",
+    "network_overview",
+    "order_effects",
+]

@@ -1,0 +1,244 @@
+"""What a member holds and how it came to be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from indexer import tables as t
+from indexer.queries.common import (
+    Moment,
+    address_or_none,
+    block_number,
+    decode_cursor,
+    encode_cursor,
+    moment,
+    page_size,
+)
+from wallet_sdk.types import Address, Digest, address_bytes, address_of, digest_of
+
+_KEYS_PER_STATEMENT = 10_000
+"""SQLite takes 32,766 values in one statement."""
+
+
+@dataclass(frozen=True, slots=True)
+class EpochPoints:
+    """Live points of one epoch; `expires_at` is the first second at which they are gone."""
+
+    epoch: int
+    points: int
+    expires_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class MemberBalance:
+    """A member's live points in all and by epoch, soonest to expire first."""
+
+    address: Address
+    points: int
+    by_epoch: tuple[EpochPoints, ...]
+    is_member: bool
+    as_of_block: int
+    as_of_time: int
+
+
+@dataclass(frozen=True, slots=True)
+class MemberBalances:
+    """Live points by address; every address asked for has an entry."""
+
+    points: dict[Address, int]
+    as_of_block: int
+    as_of_time: int
+
+
+@dataclass(frozen=True, slots=True)
+class LotPoints:
+    """A part of a movement: points of one epoch that one merchant had issued."""
+
+    epoch: int
+    issuer: int
+    points: int
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryLine:
+    """One movement as the member saw it; `points` carries the sign.
+
+    `kind`: issue, redeem, refund, return or transfer; `merchant` is the issuing or honouring one,
+    `counterparty` the other member of a transfer.
+    """
+
+    id: int
+    kind: str
+    points: int
+    merchant: int | None
+    counterparty: Address | None
+    parts: tuple[LotPoints, ...]
+    block: int
+    time: int
+    transaction: Digest
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryPage:
+    """Newest first; `next_cursor` is None on the last page."""
+
+    lines: tuple[HistoryLine, ...]
+    next_cursor: str | None
+    as_of_block: int
+    as_of_time: int
+
+
+def member_balance(
+    conn: Connection, address: Address, at_time: int | None = None, *, as_of: int | None = None
+) -> MemberBalance:
+    """The live points of `address` after block `as_of`, seen at second `at_time`."""
+    now = moment(conn, as_of, at_time)
+    account = address_bytes(address)
+    held = _unspent(conn, [account], now).get(account, {})
+    parts = tuple(
+        EpochPoints(epoch, points, now.schedule.expires_at(epoch))
+        for epoch, points in sorted(held.items())
+    )
+    is_member = conn.execute(
+        sa.select(t.members.c.is_member)
+        .where(t.members.c.account == account, t.members.c.id < now.before_id)
+        .order_by(t.members.c.id.desc())
+        .limit(1)
+    ).scalar_one_or_none()
+    return MemberBalance(
+        address=address_of(account),
+        points=sum(p.points for p in parts),
+        by_epoch=parts,
+        is_member=bool(is_member),
+        as_of_block=now.as_of_block,
+        as_of_time=now.as_of_time,
+    )
+
+
+def member_balances(
+    conn: Connection,
+    addresses: Sequence[Address],
+    as_of: int | None = None,
+    *,
+    at_time: int | None = None,
+) -> MemberBalances:
+    """Live points of many addresses, in a few statements however many they are."""
+    now = moment(conn, as_of, at_time)
+    held = _unspent(conn, {address_bytes(a) for a in addresses}, now)
+    return MemberBalances(
+        points={a: sum(held.get(address_bytes(a), {}).values()) for a in addresses},
+        as_of_block=now.as_of_block,
+        as_of_time=now.as_of_time,
+    )
+
+
+def _unspent(
+    conn: Connection, accounts: Iterable[bytes], now: Moment
+) -> dict[bytes, dict[int, int]]:
+    """Live points by account and epoch."""
+    found: dict[bytes, dict[int, int]] = {}
+    wanted = list(accounts)
+    for start in range(0, len(wanted), _KEYS_PER_STATEMENT):
+        part = wanted[start : start + _KEYS_PER_STATEMENT]
+        if now.is_head:
+            b = t.balances.c
+            statement = sa.select(b.account, b.epoch, (b.received - b.spent).label("points")).where(
+                b.account.in_(part),
+                b.epoch >= now.oldest_live_epoch,
+                b.epoch <= now.current_epoch,
+                b.received > b.spent,
+            )
+        else:
+            e = t.entries.c
+            statement = (
+                sa.select(e.account, e.epoch, sa.func.sum(e.points).label("points"))
+                .where(e.account.in_(part), e.id < now.before_id, e.epoch >= now.oldest_live_epoch)
+                .group_by(e.account, e.epoch)
+            )
+        for account, epoch, points in conn.execute(statement):
+            if points:
+                found.setdefault(bytes(account), {})[epoch] = int(points)
+    return found
+
+
+def member_history(
+    conn: Connection,
+    address: Address,
+    cursor: str | None = None,
+    limit: int = 50,
+    *,
+    as_of: int | None = None,
+) -> HistoryPage:
+    """One page of a member's movements, newest first. Raises CursorInvalid."""
+    now = moment(conn, as_of)
+    account = address_bytes(address)
+    size = page_size(limit)
+    e = t.entries.c
+    ids = list(
+        conn.execute(
+            sa.select(e.id)
+            .where(e.account == account, e.id < decode_cursor(cursor, now.before_id))
+            .group_by(e.id)
+            .order_by(e.id.desc())
+            .limit(size + 1)
+        ).scalars()
+    )
+    page = ids[:size]
+    return HistoryPage(
+        lines=tuple(_lines(conn, account, page)),
+        next_cursor=encode_cursor(page[-1]) if len(ids) > size else None,
+        as_of_block=now.as_of_block,
+        as_of_time=now.as_of_time,
+    )
+
+
+def _lines(conn: Connection, account: bytes, ids: list[int]) -> list[HistoryLine]:
+    if not ids:
+        return []
+    e, m, b, x = t.entries, t.movements, t.blocks, t.transactions
+    number = block_number(m.c.id)
+    rows = conn.execute(
+        sa.select(
+            e.c.id,
+            e.c.epoch,
+            e.c.issuer,
+            e.c.points,
+            m.c.kind,
+            m.c.merchant,
+            m.c.sender,
+            m.c.receiver,
+            b.c.time,
+            x.c.hash,
+        )
+        .select_from(
+            e.join(m, m.c.id == e.c.id)
+            .join(b, b.c.number == number)
+            .join(x, sa.and_(x.c.block == b.c.number, x.c.position == m.c.position))
+        )
+        .where(e.c.account == account, e.c.id.in_(ids))
+        .order_by(e.c.id.desc(), e.c.piece)
+    ).all()
+    lines = []
+    for log_id, group in groupby(rows, key=lambda row: row.id):
+        parts = list(group)
+        first = parts[0]
+        other = first.receiver if bytes(first.sender or b"") == account else first.sender
+        lines.append(
+            HistoryLine(
+                id=log_id,
+                kind=first.kind,
+                points=sum(p.points for p in parts),
+                merchant=first.merchant,
+                counterparty=address_or_none(other),
+                parts=tuple(LotPoints(p.epoch, p.issuer, p.points) for p in parts),
+                block=t.block_of(log_id),
+                time=first.time,
+                transaction=digest_of(bytes(first.hash)),
+            )
+        )
+    return lines

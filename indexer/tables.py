@@ -1,0 +1,406 @@
+"""The mirror's tables, for both databases. `docs/MIRROR.md` documents them for people.
+
+Every row is a function of logs and block times alone, so two mirrors of one chain are equal row by
+row. `id` = block x 1,000,000 + log index: it names a log, sorts by time of the chain, and a range
+of blocks is a range of ids.
+
+Three kinds of tables:
+
+- facts, appended: blocks, transactions, movements, events;
+- journals, appended: entries (movements by account, epoch and issuer) and versions that carry an
+  `id` or `block` "since when"; the newest row up to an id is the state there;
+- totals, folded: balances, merchant_epochs, merchant_months, flows.
+
+Undoing blocks deletes rows above an id and subtracts their sums from the totals (`reorg`).
+"""
+
+# Long because it is one schema, read as a whole.
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Dialect,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Numeric,
+    SmallInteger,
+    String,
+    Table,
+)
+from sqlalchemy.schema import SchemaItem
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+SCHEMA_VERSION: Final = 1
+"""Raised with every change of a table or of what a row means; other versions are rebuilt."""
+
+IDS_PER_BLOCK: Final = 1_000_000
+"""A log costs at least 375 gas, so a block of 60 million gas holds at most 160,000."""
+
+
+def id_of(block: int, log_index: int) -> int:
+    """The id of a log. Raises ValueError past the last id of a block."""
+    if not 0 <= log_index < IDS_PER_BLOCK:
+        raise ValueError(f"log index {log_index} in block {block} is out of range")
+    return block * IDS_PER_BLOCK + log_index
+
+
+def first_id(block: int) -> int:
+    """The lowest id that a log of `block` can have."""
+    return block * IDS_PER_BLOCK
+
+
+def block_of(log_id: int) -> int:
+    """The block that holds the log."""
+    return log_id // IDS_PER_BLOCK
+
+
+class Money(TypeDecorator[int]):
+    """Units of the settlement asset, exact: NUMERIC(78,0) on PostgreSQL holds any uint256, INTEGER
+    on SQLite 63 bits; beyond them writing fails loudly.
+    """
+
+    impl = Numeric
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        if dialect.name == "sqlite":
+            return dialect.type_descriptor(BigInteger())
+        return dialect.type_descriptor(Numeric(78, 0))
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> int | None:
+        return None if value is None else int(value)
+
+
+metadata = MetaData()
+
+
+def _keyed(name: str, *columns: SchemaItem) -> Table:
+    # SQLite keeps a table without rowid in the order of its key: one tree instead of two.
+    return Table(name, metadata, *columns, sqlite_with_rowid=False)
+
+
+def _id(name: str = "id", **options: Any) -> Column[int]:
+    # INTEGER PRIMARY KEY is the row's own place in SQLite; there INTEGER has 64 bits.
+    return Column(name, BigInteger().with_variant(Integer(), "sqlite"), **options)
+
+
+mirror_schema = Table(
+    "mirror_schema",
+    metadata,
+    Column("version", Integer, primary_key=True),
+)
+"""The version of these tables: one row."""
+
+network = Table(
+    "network",
+    metadata,
+    Column("one", SmallInteger, primary_key=True),
+    Column("chain_id", BigInteger, nullable=False),
+    Column("genesis_hash", LargeBinary, nullable=False),
+    Column("first_block", BigInteger, nullable=False),
+    Column("coalition", LargeBinary, nullable=False),
+    Column("points", LargeBinary, nullable=False),
+    Column("face_value", Money, nullable=False),
+    Column("epoch_first_start", BigInteger, nullable=False),
+    Column("epoch_length", BigInteger, nullable=False),
+    Column("validity", SmallInteger, nullable=False),
+)
+"""What the mirror is of: one row, from the deployment file."""
+
+progress = Table(
+    "progress",
+    metadata,
+    Column("one", SmallInteger, primary_key=True),
+    Column("block", BigInteger, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
+    Column("time", BigInteger, nullable=False),
+    Column("final_block", BigInteger, nullable=False),
+)
+"""The cursor: the last block read, and the last that was final then. One row; not in the digest,
+since blocks without our logs move it."""
+
+tail = _keyed(
+    "tail",
+    Column("number", BigInteger, primary_key=True),
+    Column("hash", LargeBinary, nullable=False),
+    Column("parent_hash", LargeBinary, nullable=False),
+    Column("time", BigInteger, nullable=False),
+)
+"""Headers of every block that is not final yet, and of the last final one. Not in the digest."""
+
+blocks = Table(
+    "blocks",
+    metadata,
+    _id("number", primary_key=True, autoincrement=False),
+    Column("hash", LargeBinary, nullable=False),
+    Column("parent_hash", LargeBinary, nullable=False),
+    Column("time", BigInteger, nullable=False),
+    Column("month", Integer, nullable=False),
+    Column("logs_so_far", BigInteger, nullable=False),
+    Column("members_so_far", BigInteger, nullable=False),
+    Column("batches_so_far", BigInteger, nullable=False),
+    Column("redemptions_so_far", BigInteger, nullable=False),
+    Column("transfers_so_far", BigInteger, nullable=False),
+)
+"""Blocks that hold a log of ours. `month` is yyyymm of the block's time in UTC; `*_so_far` count up
+to and with this block."""
+Index("blocks_by_time", blocks.c.time)
+
+transactions = _keyed(
+    "transactions",
+    Column("block", BigInteger, primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("hash", LargeBinary, nullable=False),
+)
+"""Transactions that made a log of ours; `position` in the block."""
+
+movements = Table(
+    "movements",
+    metadata,
+    _id(primary_key=True, autoincrement=False),
+    Column("position", Integer, nullable=False),
+    Column("kind", String(8), nullable=False),
+    Column("sender", LargeBinary),
+    Column("receiver", LargeBinary),
+    Column("points", BigInteger, nullable=False),
+    Column("merchant", BigInteger),
+)
+"""Every Transfer of Points. `kind`: issue, redeem, refund, return, transfer. `sender` is null for
+points that came into being, `receiver` for points that ended; `merchant` is the issuing or the
+honouring one. `position` is the transaction's."""
+
+events = Table(
+    "events",
+    metadata,
+    _id(primary_key=True, autoincrement=False),
+    Column("position", Integer, nullable=False),
+    Column("contract", String(16), nullable=False),
+    Column("name", String(32)),
+    Column("digest", LargeBinary),
+    Column("merchant", BigInteger),
+    Column("member", LargeBinary),
+    Column("epoch", Integer),
+    Column("points", BigInteger),
+    Column("amount", Money),
+    Column("balance", Money),
+    Column("leaf", LargeBinary),
+    Column("arguments", String, nullable=False),
+    Column("topics", LargeBinary, nullable=False),
+    Column("data", LargeBinary, nullable=False),
+)
+"""Every other log of our contracts, raw (`topics` joined, `data`) and decoded (`arguments`, JSON in
+the order of the ABI, integers beyond 53 bits as strings). `amount` is what the event did to the
+merchant's position, with its sign, and `balance` the position after it. `leaf` is the redemption
+that a refund gave back out of."""
+for _name, _column in (("merchant", events.c.merchant), ("digest", events.c.digest)):
+    Index(
+        f"events_by_{_name}",
+        _column,
+        events.c.id,
+        sqlite_where=_column.is_not(None),
+        postgresql_where=_column.is_not(None),
+    )
+Index(
+    "events_by_leaf",
+    events.c.leaf,
+    sqlite_where=events.c.leaf.is_not(None),
+    postgresql_where=events.c.leaf.is_not(None),
+)
+
+entries = _keyed(
+    "entries",
+    Column("account", LargeBinary, primary_key=True),
+    Column("id", BigInteger, primary_key=True),
+    Column("piece", Integer, primary_key=True),
+    Column("epoch", Integer, nullable=False),
+    Column("issuer", BigInteger, nullable=False),
+    Column("points", BigInteger, nullable=False),
+    Column("prior", BigInteger, nullable=False),
+)
+"""A movement as the account saw it, one row for each epoch and issuing merchant it touched: points
+received are positive, points given up negative. `prior` is what the account had received (or given
+up) of this epoch before, so what went out is matched with what came in first by their intervals."""
+
+balances = _keyed(
+    "balances",
+    Column("account", LargeBinary, primary_key=True),
+    Column("epoch", Integer, primary_key=True),
+    Column("received", BigInteger, nullable=False),
+    Column("spent", BigInteger, nullable=False),
+    Column("head", BigInteger),
+)
+"""What an account received and gave up of each epoch; what is left is `received - spent`, live
+until the epoch expires (no row says so: ask with a time). `head` is the id of the entry that holds
+its oldest unspent point, null when there is none."""
+
+supply = _keyed(
+    "supply",
+    Column("epoch", Integer, primary_key=True),
+    Column("block", BigInteger, primary_key=True),
+    Column("issued", BigInteger, nullable=False),
+    Column("returned", BigInteger, nullable=False),
+    Column("redeemed", BigInteger, nullable=False),
+    Column("refunded", BigInteger, nullable=False),
+)
+"""Points of an epoch, summed up to and with `block`; unspent = issued - returned - redeemed +
+refunded."""
+Index("supply_by_block", supply.c.block)
+
+merchants = _keyed(
+    "merchants",
+    Column("merchant", BigInteger, primary_key=True),
+    Column("id", BigInteger, primary_key=True),
+    Column("owner", LargeBinary, nullable=False),
+    Column("status", SmallInteger, nullable=False),
+    Column("credit_limit", Money, nullable=False),
+    Column("profile_hash", LargeBinary, nullable=False),
+)
+"""Versions of a merchant; `status` as in the contract (1 active, 2 suspended, 3 leaving, 4
+closed)."""
+Index("merchants_by_id", merchants.c.id)
+
+till_keys = _keyed(
+    "till_keys",
+    Column("key", LargeBinary, primary_key=True),
+    Column("id", BigInteger, primary_key=True),
+    Column("merchant", BigInteger, nullable=False),
+    Column("active", Boolean, nullable=False),
+)
+"""Versions of a till key."""
+Index("till_keys_by_id", till_keys.c.id)
+
+members = _keyed(
+    "members",
+    Column("account", LargeBinary, primary_key=True),
+    Column("id", BigInteger, primary_key=True),
+    Column("is_member", Boolean, nullable=False),
+)
+"""Versions of the member bit."""
+Index("members_by_id", members.c.id)
+
+passes = _keyed(
+    "passes",
+    Column("programme", BigInteger, primary_key=True),
+    Column("member", LargeBinary, primary_key=True),
+    Column("id", BigInteger, primary_key=True),
+    Column("held", Boolean, nullable=False),
+    Column("tier", Money, nullable=False),
+    Column("joined_at", BigInteger, nullable=False),
+)
+"""Versions of a membership pass; programme 0 is the coalition's. `held` is false once burnt."""
+Index("passes_by_id", passes.c.id)
+
+terms = _keyed(
+    "terms",
+    Column("from_epoch", Integer, primary_key=True),
+    Column("id", BigInteger, primary_key=True),
+    Column("issue_fee", Money, nullable=False),
+    Column("redeem_fee", Money, nullable=False),
+    Column("issuers_share_bps", Integer, nullable=False),
+)
+"""Terms from an epoch on, units a point."""
+Index("terms_by_id", terms.c.id)
+
+closed_epochs = _keyed(
+    "closed_epochs",
+    Column("epoch", Integer, primary_key=True),
+    Column("id", BigInteger, nullable=False),
+    Column("unspent", BigInteger, nullable=False),
+    Column("issuers_pool", Money, nullable=False),
+    Column("operators_part", Money, nullable=False),
+)
+"""Expired epochs whose breakage was booked."""
+Index("closed_epochs_by_id", closed_epochs.c.id)
+
+treasury = Table(
+    "treasury",
+    metadata,
+    _id(primary_key=True, autoincrement=False),
+    Column("held", Money, nullable=False),
+    Column("deposited", Money, nullable=False),
+    Column("withdrawn", Money, nullable=False),
+    Column("guarantee", Money, nullable=False),
+    Column("income_withdrawn", Money, nullable=False),
+    Column("breakage_claimed", Money, nullable=False),
+)
+"""Versions of the Coalition's money: the asset it holds by the asset's own logs, and sums of what
+was deposited, withdrawn, guaranteed and claimed."""
+
+merchant_epochs = _keyed(
+    "merchant_epochs",
+    Column("merchant", BigInteger, primary_key=True),
+    Column("epoch", Integer, primary_key=True),
+    Column("issued", BigInteger, nullable=False),
+    Column("returned", BigInteger, nullable=False),
+)
+"""What a merchant issued in an epoch, and what of it was returned to it: the Coalition's count."""
+
+merchant_months = _keyed(
+    "merchant_months",
+    Column("merchant", BigInteger, primary_key=True),
+    Column("month", Integer, primary_key=True),
+    *(
+        Column(name, BigInteger, nullable=False)
+        for name in (
+            "batches",
+            "issued",
+            "redemptions",
+            "redeemed",
+            "refunds",
+            "refunded",
+            "returns",
+            "returned",
+        )
+    ),
+    *(
+        Column(name, Money, nullable=False)
+        for name in (
+            "charged",
+            "paid",
+            "taken_back",
+            "credited",
+            "deposited",
+            "withdrawn",
+            "claimed",
+        )
+    ),
+)
+"""A merchant's trade in a month (UTC): how often, how many points, and what it meant in money:
+`charged` for issues, `paid` for redemptions, `taken_back` for refunds, `credited` for returns."""
+
+flows = _keyed(
+    "flows",
+    Column("issuer", BigInteger, primary_key=True),
+    Column("merchant", BigInteger, primary_key=True),
+    Column("epoch", Integer, primary_key=True),
+    Column("month", Integer, primary_key=True),
+    Column("redeemed", BigInteger, nullable=False),
+    Column("refunded", BigInteger, nullable=False),
+    Column("returned", BigInteger, nullable=False),
+)
+"""Points that `issuer` issued in `epoch` and `merchant` honoured in `month`, first in first out
+within a member's epoch; refunds take the last matched back first. `returned`: burnt when goods came
+back to `merchant`."""
+
+FACTS: Final = (blocks, transactions, movements, events)
+JOURNALS: Final = (
+    entries,
+    supply,
+    merchants,
+    till_keys,
+    members,
+    passes,
+    terms,
+    closed_epochs,
+    treasury,
+)
+TOTALS: Final = (balances, merchant_epochs, merchant_months, flows)
+DIGESTED: Final = FACTS + JOURNALS + TOTALS
+"""What a digest of the mirror covers, in its order."""
