@@ -7,65 +7,22 @@ slices against eth_abi.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, ClassVar, Final, TypeAlias
 
 from wallet_sdk.errors import InputInvalid
 from wallet_sdk.names import Declaration, parse_declaration
-from wallet_sdk.types import Address, Digest, address_of, from_hex, keccak256, to_address, to_hex
+from wallet_sdk.types import Address, Digest, from_hex, keccak256, to_address, to_hex
+from wallet_sdk.words import WordReader, raw_reader, reader
 
 RawValue: TypeAlias = int | bool | bytes | str
 """As SQL keeps it: addresses 20 bytes, bytes32 32 bytes, numbers int (signed where the ABI says
 so).
 """
 
-_Reader: TypeAlias = Callable[[bytes], Any]
-
-
-def _signed(word: bytes) -> int:
-    return int.from_bytes(word, "big", signed=True)
-
-
-def _unsigned(word: bytes) -> int:
-    return int.from_bytes(word, "big")
-
-
-def _bool(word: bytes) -> bool:
-    return word[31] == 1
-
-
-def _address_raw(word: bytes) -> bytes:
-    return word[12:]
-
-
-def _address(word: bytes) -> Address:
-    return address_of(word[12:])
-
-
-def _left_aligned(size: int) -> _Reader:
-    return lambda word: word[:size]
-
-
-def _left_aligned_hex(size: int) -> _Reader:
-    return lambda word: to_hex(word[:size])
-
-
 DYNAMIC: Final = frozenset({"bytes", "string"})
-
-
-def _readers(abi_type: str) -> tuple[_Reader, _Reader]:
-    """Border form and raw form of one word."""
-    if abi_type == "address":
-        return _address, _address_raw
-    if abi_type == "bool":
-        return _bool, _bool
-    if abi_type.startswith("bytes"):
-        size = int(abi_type.removeprefix("bytes"))
-        return _left_aligned_hex(size), _left_aligned(size)
-    reader = _signed if abi_type.startswith("int") else _unsigned
-    return reader, reader
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +33,8 @@ class Slot:
     abi_type: str
     topic: int | None
     word: int | None
-    read: _Reader
-    read_raw: _Reader
+    read: WordReader
+    read_raw: WordReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,15 +64,14 @@ def _layout(declaration: Declaration) -> Layout:
             )
         if param.indexed:
             topic += 1
-        read, raw = _readers(param.type)
         slots.append(
             Slot(
                 attribute=param.attribute,
                 abi_type=param.type,
                 topic=topic if param.indexed else None,
                 word=None if param.indexed else word,
-                read=read,
-                read_raw=raw,
+                read=reader(param.type),
+                read_raw=raw_reader(param.type),
             )
         )
         if not param.indexed:
@@ -188,8 +144,8 @@ def _event_of(topics: list[bytes]) -> type[Event] | None:
 
 def _tail(layout: Layout, data: bytes) -> bytes:
     head = layout.data_bytes
-    offset = _unsigned(data[head - 32 : head])
-    size = _unsigned(data[offset : offset + 32])
+    offset = int.from_bytes(data[head - 32 : head], "big")
+    size = int.from_bytes(data[offset : offset + 32], "big")
     tail = data[offset + 32 : offset + 32 + size]
     if offset != head or len(tail) != size:
         raise InputInvalid(f"log data cut short: {len(data)} bytes")
