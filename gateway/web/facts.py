@@ -154,16 +154,21 @@ class WebSource(Protocol):
     """Answers the views' two questions, each in a worker thread, never in the event loop."""
 
     def network(self, now: int) -> NetworkFacts:
-        """Facts of the whole network, with expiry as at `now`."""
+        """Facts of the whole network, with expiry as at `now`. Raises `NothingYet`."""
         ...
 
     def member(self, member_id: str, now: int, cursor: str | None) -> MemberFacts | None:
         """Facts of one member, None where no such member is known.
 
-        Raises `CursorUnknown` when `cursor` is not one that this network gave out.
+        Raises `CursorUnknown` when `cursor` is not one that this network gave out, and
+        `NothingYet`.
         """
         ...
 
 
 class CursorUnknown(ValueError):
     """A page of history was asked for by a cursor that leads nowhere."""
+
+
+class NothingYet(Exception):
+    """The network has just been started and has nothing to show so far."""

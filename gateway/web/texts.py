@@ -50,6 +50,8 @@ _EN = {
     "not_found_body": "The link may be incomplete. Please check it, or ask at any partner’s till.",
     "error_title": "Something went wrong on our side",
     "error_body": "Your points are safe. Please try again in a moment.",
+    "starting_title": "The network is just starting",
+    "starting_body": "There is nothing to show yet. This page will be there in a moment.",
     "home": "To the network’s page",
 }
 
@@ -90,6 +92,8 @@ _VI = {
     "not_found_body": "Có thể đường dẫn chưa đủ. Hãy kiểm tra lại, hoặc hỏi tại quầy của đối tác.",
     "error_title": "Đã có lỗi từ phía chúng tôi",
     "error_body": "Điểm của bạn vẫn an toàn. Vui lòng thử lại sau giây lát.",
+    "starting_title": "Mạng lưới đang khởi động",
+    "starting_body": "Chưa có gì để hiển thị. Trang này sẽ sẵn sàng trong giây lát.",
     "home": "Đến trang của mạng lưới",
 }
 
@@ -130,6 +134,8 @@ _TH = {
     "not_found_body": "ลิงก์อาจไม่ครบถ้วน โปรดตรวจสอบอีกครั้ง หรือสอบถามที่จุดชำระเงินของร้านพันธมิตร",
     "error_title": "ระบบของเราขัดข้อง",
     "error_body": "คะแนนของคุณยังอยู่ครบ โปรดลองอีกครั้งในอีกสักครู่",
+    "starting_title": "เครือข่ายกำลังเริ่มทำงาน",
+    "starting_body": "ยังไม่มีข้อมูลให้แสดง หน้านี้จะพร้อมในอีกสักครู่",
     "home": "ไปยังหน้าของเครือข่าย",
 }
 

@@ -1,18 +1,19 @@
 """The pages over HTTP: which page, in which language, with which headers. Decides nothing."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, tzinfo
 from importlib.resources import files
 from typing import Any
 from urllib.parse import urlencode
 
+import structlog
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.concurrency import run_in_threadpool
 
-from gateway.web.facts import CursorUnknown, WebSource
+from gateway.web.facts import CursorUnknown, MemberFacts, NothingYet, WebSource
 from gateway.web.formats import Formats, Language, Money
 from gateway.web.member_pages import member_page
 from gateway.web.pages import network_page
@@ -34,6 +35,10 @@ SECURITY_HEADERS = {
 
 _STATIC_TYPES = {"banyan.css": "text/css; charset=utf-8", "mark.svg": "image/svg+xml"}
 _YEAR_S = 31_536_000
+# How soon a page that is not there yet asks again.
+RETRY_S = 3
+
+_log = structlog.get_logger("gateway.web")
 
 # Ids and cursors are short; longer ones are nobody's.
 _ID_LENGTH_MAX = 64
@@ -89,19 +94,36 @@ class Pages:
         }
         return HTMLResponse(html, status_code=status, headers=headers)
 
-    def error(self, request: Request, status: int) -> HTMLResponse:
+    def error(self, request: Request, status: int, *, starting: bool = False) -> HTMLResponse:
         """A friendly page for what is not there (404) or went wrong (5xx), without the cause."""
         language = language_of(request)
         texts = TEXTS[language]
-        kind = "not_found" if status < 500 else "error"
-        return self.render(
+        kind = "starting" if starting else "error" if status >= 500 else "not_found"
+        response = self.render(
             "error.html",
             language,
             status=status,
             title=texts[f"{kind}_title"],
             body=texts[f"{kind}_body"],
+            retry_s=RETRY_S if starting else None,
             languages=_languages(request.url.path, {}),
         )
+        if starting:
+            response.headers["Retry-After"] = str(RETRY_S)
+        return response
+
+    async def answer(self, request: Request, page: Callable[[], Awaitable[Response]]) -> Response:
+        """What `page` gives, or a page that says in plain words why there is none."""
+        try:
+            return await page()
+        except NothingYet:
+            return self.error(request, 503, starting=True)
+        except CursorUnknown:
+            return self.error(request, 404)
+        except Exception:
+            # A person reads this page, so it is a page; the cause belongs into the log.
+            _log.exception("page failed", path=request.url.path)
+            return self.error(request, 500)
 
     def _static_url(self, file: str) -> str:
         fingerprint = hashlib.sha256(self.static[file]).hexdigest()[:12]
@@ -137,37 +159,26 @@ def web_router(
 
     @router.api_route("/", methods=["GET", "HEAD"])
     async def network(request: Request) -> Response:
-        facts = await run_in_threadpool(source.network, now())
-        page = network_page(facts, pages.formats("en"), face_value)
-        response = pages.render("network.html", "en", page=page)
-        return _revalidated(request, response)
+        async def page() -> Response:
+            facts = await run_in_threadpool(source.network, now())
+            shown = network_page(facts, pages.formats("en"), face_value)
+            return _revalidated(request, pages.render("network.html", "en", page=shown))
+
+        return await pages.answer(request, page)
 
     @router.api_route("/members/{member_id}", methods=["GET", "HEAD"])
     async def member(request: Request, member_id: str) -> Response:
-        at = now()
-        language = language_of(request)
-        cursor = request.query_params.get("before")
-        if len(member_id) > _ID_LENGTH_MAX or len(cursor or "") > _CURSOR_LENGTH_MAX:
-            return pages.error(request, 404)
-        try:
+        async def page() -> Response:
+            cursor = request.query_params.get("before")
+            if len(member_id) > _ID_LENGTH_MAX or len(cursor or "") > _CURSOR_LENGTH_MAX:
+                return pages.error(request, 404)
+            at = now()
             facts = await run_in_threadpool(source.member, member_id, at, cursor)
-        except CursorUnknown:
-            return pages.error(request, 404)
-        if facts is None:
-            return pages.error(request, 404)
-        page = member_page(facts, pages.formats(language), face_value, at)
-        path = pages.member_url(facts.id)
-        chosen: dict[str, str] = {"lang": language} if "lang" in request.query_params else {}
-        return pages.render(
-            "member.html",
-            language,
-            page=page,
-            newest_url=_url(path, chosen) if cursor else None,
-            older_url=_url(path, chosen | {"before": page.next_cursor})
-            if page.next_cursor
-            else None,
-            languages=_languages(path, {"before": cursor} if cursor else {}),
-        )
+            if facts is None:
+                return pages.error(request, 404)
+            return _member(pages, request, facts, face_value, at, cursor)
+
+        return await pages.answer(request, page)
 
     @router.api_route("/static/{file}", methods=["GET", "HEAD"])
     async def static(request: Request, file: str) -> Response:
@@ -178,6 +189,30 @@ def web_router(
         return Response(pages.static[file], media_type=_STATIC_TYPES[file], headers=headers)
 
     return router
+
+
+def _member(
+    pages: Pages,
+    request: Request,
+    facts: MemberFacts,
+    face_value: int,
+    at: int,
+    cursor: str | None,
+) -> Response:
+    language = language_of(request)
+    shown = member_page(facts, pages.formats(language), face_value, at)
+    path = pages.member_url(facts.id)
+    # A language that was chosen by hand stays chosen on the next page of the history.
+    chosen: dict[str, str] = {"lang": language} if "lang" in request.query_params else {}
+    older = chosen | {"before": shown.next_cursor} if shown.next_cursor else None
+    return pages.render(
+        "member.html",
+        language,
+        page=shown,
+        newest_url=_url(path, chosen) if cursor else None,
+        older_url=_url(path, older) if older else None,
+        languages=_languages(path, {"before": cursor} if cursor else {}),
+    )
 
 
 def _revalidated(request: Request, response: HTMLResponse) -> Response:

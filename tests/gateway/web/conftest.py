@@ -180,6 +180,12 @@ def site_at(source: WrittenDown) -> Callable[[int], Site]:
 
 
 @pytest.fixture
+def site_of() -> type[Site]:
+    """The pages of any source."""
+    return Site
+
+
+@pytest.fixture
 def show() -> Callable[[NetworkFacts], str]:
     """Gives the network's page of any facts, as HTML."""
     return lambda facts: Site(WrittenDown(facts)).get("/").text

@@ -8,7 +8,14 @@ from xml.etree import ElementTree
 
 import pytest
 
-from gateway.web.facts import FlowFacts, LawFacts, MerchantFacts, NetworkFacts, OrderFacts
+from gateway.web.facts import (
+    FlowFacts,
+    LawFacts,
+    MerchantFacts,
+    NetworkFacts,
+    NothingYet,
+    OrderFacts,
+)
 
 Show = Callable[[NetworkFacts], str]
 SCRIPT = '<script>alert("x")</script>'
@@ -231,3 +238,38 @@ def test_style_sheet__by_itself__asks_for_nothing_from_elsewhere(site: Any) -> N
     assert "url(" not in sheet
     assert "prefers-color-scheme: dark" in sheet
     assert "tabular-nums" in sheet
+
+
+class Failing:
+    """A source whose every answer is an error."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def network(self, now: int) -> NetworkFacts:
+        raise self.error
+
+    def member(self, member_id: str, now: int, cursor: str | None) -> None:
+        raise self.error
+
+
+@pytest.mark.parametrize("path", ["/", "/members/mem_1"])
+def test_get_page__mirror_still_empty__503_that_asks_again(
+    site_of: Callable[[Any], Any], path: str
+) -> None:
+    response = site_of(Failing(NothingYet())).get(path)
+    assert response.status_code == 503
+    assert response.headers["retry-after"] == "3"
+    assert '<meta http-equiv="refresh" content="3">' in response.text
+    assert "just starting" in response.text
+
+
+@pytest.mark.parametrize("path", ["/", "/members/mem_1"])
+def test_get_page__something_breaks__500_without_the_cause(
+    site_of: Callable[[Any], Any], path: str
+) -> None:
+    response = site_of(Failing(RuntimeError("secret cause"))).get(path)
+    assert response.status_code == 500
+    assert "Your points are safe" in response.text
+    assert "secret cause" not in response.text
+    assert "default-src 'none'" in response.headers["content-security-policy"]
