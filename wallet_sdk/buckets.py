@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from wallet_sdk.epochs import EPOCH_MAX, VALIDITY_EPOCHS
@@ -166,3 +166,18 @@ class Account:
             n for n in range(max(1, highest - WINDOW_BITS), highest) if not self.is_nonce_used(n)
         ]
         return below + list(range(highest + 1, min(highest + NONCE_AHEAD_MAX, NONCE_MAX) + 1))
+
+    def use_nonce(self, nonce: int) -> Account:
+        """The account once an order with this nonce took effect. Raises InputInvalid: not free.
+
+        Those between the old highest nonce and a higher one stay free as far as the window reaches.
+        """
+        if nonce > NONCE_MAX or self.is_nonce_used(nonce):
+            raise InputInvalid(f"nonce {nonce} is used or out of range")
+        step = nonce - self.highest_nonce
+        if step > NONCE_AHEAD_MAX:
+            raise InputInvalid(f"nonce {nonce} lies {step} above {self.highest_nonce}")
+        if step < 0:
+            return replace(self, window=self.window | 1 << (-step - 1))
+        window = ((self.window << 1 | 1) << (step - 1)) & (2**WINDOW_BITS - 1)
+        return replace(self, highest_nonce=nonce, window=window)

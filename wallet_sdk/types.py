@@ -59,7 +59,7 @@ def to_hex(data: bytes) -> str:
 
 def from_hex(text: str, length: int | None = None) -> bytes:
     """The bytes of a `0x` string; with `length`, exactly that many. Raises InputInvalid."""
-    if not isinstance(text, str) or text[:2] not in ("0x", "0X"):
+    if not isinstance(text, str) or text[:2] != "0x":
         raise InputInvalid(f"expected a 0x hex string, got {text!r:.80}")
     digits = text[2:]
     try:
