@@ -30,7 +30,7 @@ MNEMONIC_WORDS: Final = 24
 
 def new_mnemonic() -> str:
     """24 fresh English words (256 bits). Whoever has them has every wallet below."""
-    return str(Mnemonic("english").generate(MNEMONIC_WORDS))
+    return str(Mnemonic().generate(MNEMONIC_WORDS))
 
 
 def _split(key: bytes, data: bytes) -> tuple[int, bytes]:
@@ -81,7 +81,7 @@ class HDWallets:
     @classmethod
     def from_mnemonic(cls, mnemonic: str, passphrase: str = "") -> HDWallets:
         """From BIP-39 English words. Raises SignerError: wrong words, or a wrong checksum."""
-        words = Mnemonic("english")
+        words = Mnemonic()
         if not words.is_mnemonic_valid(mnemonic):
             raise SignerError("the words are no BIP-39 mnemonic")
         return cls(bytes(words.to_seed(mnemonic, passphrase)))

@@ -11,6 +11,7 @@ import orjson
 from coincurve import PrivateKey
 from eth_account import Account
 from eth_keyfile.keyfile import create_keyfile_json, decode_keyfile_json
+from rlp.exceptions import RLPException
 
 from wallet_sdk.errors import SignerError
 from wallet_sdk.signers.base import address_of_key
@@ -50,7 +51,7 @@ class LocalSigner:
         """
         try:
             signed = Account.sign_transaction(dict(transaction), self._key.secret)
-        except (TypeError, ValueError, KeyError, AttributeError) as error:
+        except (TypeError, ValueError, KeyError, AttributeError, RLPException) as error:
             raise SignerError(f"not a complete transaction: {error}") from error
         return bytes(signed.raw_transaction), to_hex(bytes(signed.hash))
 
