@@ -11,7 +11,6 @@ import orjson
 from coincurve import PrivateKey
 from eth_account import Account
 from eth_keyfile.keyfile import create_keyfile_json, decode_keyfile_json
-from rlp.exceptions import RLPException
 
 from wallet_sdk.errors import SignerError
 from wallet_sdk.signers.base import address_of_key
@@ -49,9 +48,12 @@ class LocalSigner:
 
         Returns the raw bytes and the hash. Raises SignerError when a field is missing or wrong.
         """
+        negative = [name for name, v in transaction.items() if isinstance(v, int) and v < 0]
+        if negative:
+            raise SignerError(f"not a complete transaction: {', '.join(negative)} under zero")
         try:
             signed = Account.sign_transaction(dict(transaction), self._key.secret)
-        except (TypeError, ValueError, KeyError, AttributeError, RLPException) as error:
+        except (TypeError, ValueError, KeyError, AttributeError) as error:
             raise SignerError(f"not a complete transaction: {error}") from error
         return bytes(signed.raw_transaction), to_hex(bytes(signed.hash))
 
