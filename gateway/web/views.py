@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, tzinfo
 from importlib.resources import files
 from typing import Any
@@ -143,6 +144,7 @@ def web_router(
     name: str = "Banyan",
     money: Money | None = None,
     zone: tzinfo = UTC,
+    open_members: bool = False,
 ) -> APIRouter:
     """The routes `/`, `/members/{id}` and `/static/...`.
 
@@ -153,6 +155,8 @@ def web_router(
         name: how the network is called on its pages.
         money: label and decimals of the settlement asset.
         zone: the time zone that dates are written in.
+        open_members: show members' pages to whoever has the link, and link to them. A demo says so;
+            elsewhere a member's page waits until members can sign in.
     """
     router = APIRouter(include_in_schema=False)
     pages = Pages(name=name, money=money or Money(), zone=zone)
@@ -161,6 +165,9 @@ def web_router(
     async def network(request: Request) -> Response:
         async def page() -> Response:
             facts = await run_in_threadpool(source.network, now())
+            if not open_members:
+                orders = [replace(order, member=None) for order in facts.orders]
+                facts = replace(facts, orders=orders)
             shown = network_page(facts, pages.formats("en"), face_value)
             return _revalidated(request, pages.render("network.html", "en", page=shown))
 
@@ -170,7 +177,8 @@ def web_router(
     async def member(request: Request, member_id: str) -> Response:
         async def page() -> Response:
             cursor = request.query_params.get("before")
-            if len(member_id) > _ID_LENGTH_MAX or len(cursor or "") > _CURSOR_LENGTH_MAX:
+            too_long = len(member_id) > _ID_LENGTH_MAX or len(cursor or "") > _CURSOR_LENGTH_MAX
+            if too_long or not open_members:
                 return pages.error(request, 404)
             at = now()
             facts = await run_in_threadpool(source.member, member_id, at, cursor)

@@ -149,9 +149,11 @@ class WrittenDown:
 class Site:
     """The pages of a source, asked over ASGI as a browser would ask."""
 
-    def __init__(self, source: WebSource, now: int = NOW) -> None:
+    def __init__(self, source: WebSource, now: int = NOW, *, open_members: bool = True) -> None:
         self.app = FastAPI()
-        self.app.include_router(web_router(source, now=lambda: now, face_value=100))
+        self.app.include_router(
+            web_router(source, now=lambda: now, face_value=100, open_members=open_members)
+        )
 
     def get(self, path: str, headers: Mapping[str, str] | None = None) -> httpx.Response:
         async def ask() -> httpx.Response:

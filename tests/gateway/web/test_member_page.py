@@ -45,6 +45,19 @@ def test_show_member__cursor_of_nobody__is_404(site: Any, ada_id: str) -> None:
     assert site.get(f"/members/{ada_id}?before={'x' * 257}").status_code == 404
 
 
+def test_show_member__members_not_open__neither_page_nor_link(
+    site_of: Callable[..., Any], source: Any, ada_id: str
+) -> None:
+    closed = site_of(source, open_members=False)
+    assert closed.get(f"/members/{ada_id}").status_code == 404
+    assert closed.get(f"/members/{ada_id}").text == closed.get(
+        f"/members/{ada_id[:-1]}B"
+    ).text.replace(f"{ada_id[:-1]}B", ada_id)
+    html = closed.get("/").text
+    assert ada_id not in html
+    assert ada_id[-6:] not in html
+
+
 def test_show_member__merchant_with_a_script_for_a_name__shown_as_text(
     site: Any, ada: MemberFacts, ada_id: str, source: Any
 ) -> None:
