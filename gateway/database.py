@@ -53,6 +53,12 @@ class Database:
         """`query` with its rows locked to the transaction's end (SQLite: the writer has it all)."""
         return query.with_for_update() if self.is_postgres else query
 
+    def lock_name(self, connection: Connection, name: str) -> None:
+        """Holds `name` to the transaction's end against other processes (SQLite: already so)."""
+        if self.is_postgres:
+            query = text("SELECT pg_advisory_xact_lock(hashtext(:name))")
+            connection.execute(query, {"name": f"banyan {name}"})
+
     def close(self) -> None:
         """Closes all connections."""
         self.engine.dispose()
