@@ -32,6 +32,15 @@ class Head:
     time: int
 
 
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """Where an order took effect."""
+
+    block_number: int
+    block_hash: bytes
+    tx_hash: bytes
+
+
 class Books(Protocol):
     """Reads of the mirror. Every method raises NotReady when it cannot be asked."""
 
@@ -45,6 +54,10 @@ class Books(Protocol):
 
     def position(self, merchant: int) -> Position | None:
         """The merchant's position; None: not registered (as far as the mirror knows)."""
+        ...
+
+    def effects(self, digests: Sequence[bytes]) -> dict[bytes, Effect]:
+        """Where these orders took effect, as far as the mirror has read."""
         ...
 
     def issue_price(self, at: int) -> int:

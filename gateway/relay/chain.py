@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from wallet_sdk.errors import RpcError
 from wallet_sdk.rpc import Rpc
-from wallet_sdk.types import address_of, from_hex, keccak256, to_hex
+from wallet_sdk.types import address_of, from_hex, to_hex
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,21 +118,6 @@ class Chain:
         """Receipts in the order asked; None: not in a block."""
         answers = self.rpc.batch([("eth_getTransactionReceipt", [to_hex(h)]) for h in hashes])
         return [None if answer is None else _receipt(answer) for answer in answers]
-
-    def call(self, to: bytes, data: bytes, at: int | str = "latest") -> bytes:
-        """The result of a read. Raises RpcError where the contract reverts."""
-        request = {"to": address_of(to), "data": to_hex(data)}
-        return from_hex(self.rpc.call("eth_call", [request, _at(at)]))
-
-
-def selector(signature: str) -> bytes:
-    """The first four bytes of a call of `name(types)`."""
-    return keccak256(signature.encode())[:4]
-
-
-def word(value: int | bytes) -> bytes:
-    """A number or address as one ABI word."""
-    return value.to_bytes(32, "big") if isinstance(value, int) else value.rjust(32, b"\0")
 
 
 def _at(at: int | str) -> str:

@@ -5,6 +5,7 @@ receipt is there; a node that knows them already says so, and that is fine.
 """
 
 import logging
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -74,16 +75,18 @@ class Sender:
         self._clock = clock
         self._coalition = coalition
         self._fee_policy = fee_policy
+        # When each attempt was last offered by this process (monotonic seconds). A new process
+        # has offered nothing and begins with everything.
+        self._offered: dict[int, float] = {}
 
-    def run_once(self, *, again: bool = False) -> int:
+    def run_once(self) -> int:
         """Fills and offers. Returns how many transactions were handed over.
 
-        `again`: offer also what was offered a moment ago (a node that may have forgotten all).
         Raises RpcUnavailable; what was stored by then goes out at the next scan.
         """
         while self._fill():
             pass
-        return self._offer(again)
+        return self._offer()
 
     # ---- fill
 
@@ -138,30 +141,36 @@ class Sender:
 
     # ---- offer
 
-    def _offer(self, again: bool) -> int:
-        now = self._clock.now()
+    def _offer(self) -> int:
         with self._database.read() as connection:
-            due = connection.execute(
-                select(attempts.c.id, attempts.c.raw, attempts.c.state, attempts.c.offered_at)
+            waiting = connection.execute(
+                select(attempts.c.id, attempts.c.raw)
                 .join(nonce_slots, nonce_slots.c.id == attempts.c.slot_id)
                 .where(attempts.c.state <= AttemptState.OFFERED.value)
                 .order_by(nonce_slots.c.relayer, nonce_slots.c.nonce, attempts.c.id)
             ).all()
+        self._offered = {a.id: self._offered[a.id] for a in waiting if a.id in self._offered}
+        until = time.monotonic() - OFFER_AGAIN_S
+        due = [a for a in waiting if self._offered.get(a.id, until) <= until]
         offered = []
-        for attempt in due:
-            recent = attempt.offered_at is not None and now < attempt.offered_at + OFFER_AGAIN_S
-            if recent and not again:
-                continue
-            faults.point("relay.stored_not_sent")
-            said, message = self._chain.send(bytes(attempt.raw))
-            faults.point("relay.sent_reply_not_read")
-            if said not in (Sent.TAKEN, Sent.KNOWN, Sent.NONCE_USED):
-                # Not a failure of any order: the bytes stay and go again. What is wrong with them
-                # (fees, funds) is for a person or a fee bump.
-                log.warning("the node did not take a transaction (%s): %s", said.value, message)
-            offered.append({"row_id": attempt.id, "now": now, "new_reason": message or None})
-        if offered:
-            faults.point("relay.sent_not_marked")
-            with self._database.write() as connection:
-                connection.execute(_OFFERED, offered)
+        try:
+            for attempt in due:
+                offered.append(self._hand_over(attempt))
+        finally:
+            # Also where the node fell silent in the middle: what it has taken is marked.
+            if offered:
+                faults.point("relay.sent_not_marked")
+                with self._database.write() as connection:
+                    connection.execute(_OFFERED, offered)
         return len(offered)
+
+    def _hand_over(self, attempt: Any) -> dict[str, Any]:
+        faults.point("relay.stored_not_sent")
+        said, message = self._chain.send(bytes(attempt.raw))
+        faults.point("relay.sent_reply_not_read")
+        self._offered[attempt.id] = time.monotonic()
+        if said not in (Sent.TAKEN, Sent.KNOWN, Sent.NONCE_USED):
+            # Not a failure of any order: the bytes stay and go again. What is wrong with them
+            # (fees, funds) is for a fee bump or a person.
+            log.warning("the node did not take a transaction (%s): %s", said.value, message)
+        return {"row_id": attempt.id, "now": self._clock.now(), "new_reason": message or None}

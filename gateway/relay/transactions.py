@@ -4,13 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from eth_abi.abi import encode
-
 from gateway.codes import Kind
-from gateway.relay.chain import selector
+from wallet_sdk.contracts.calls import RELAY
 from wallet_sdk.types import Address, address_of, to_hex
 
-RELAY: Final = selector("relay(bytes[])")
 DYNAMIC_FEE: Final = 2
 
 
@@ -43,7 +40,7 @@ def build(slot: Any, inside: Sequence[Any], coalition: Address, fees: Fees) -> d
         to, data = read_call(bytes(only.wire))
     else:
         to = coalition
-        data = RELAY + encode(["bytes[]"], [[bytes(batch.wire) for batch in inside]])
+        data = RELAY.encode([bytes(batch.wire) for batch in inside])
     transaction: dict[str, Any] = {
         "type": DYNAMIC_FEE,
         "chainId": slot.chain_id,
