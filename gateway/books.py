@@ -15,12 +15,10 @@ class Position:
     Attributes:
         position: what the network owes the merchant (negative: drawn credit).
         credit_limit: how far below zero it may go.
-        active: whether it may issue and honour points.
     """
 
     position: int
     credit_limit: int
-    active: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,5 +59,8 @@ class Books(Protocol):
         ...
 
     def issue_price(self, at: int) -> int:
-        """What one issued point costs at second `at`: face value + issue fee of that epoch."""
+        """What one point issued at second `at` may cost: face value + issue fee.
+
+        Close to the end of an epoch the dearer of the two that it may fall into.
+        """
         ...

@@ -23,6 +23,7 @@ NETWORK = "network"
 class Purpose(StrEnum):
     """What a key is for; bound into its envelope."""
 
+    DEPLOYER = "deployer"
     ADMIN = "admin"
     GUARDIAN = "guardian"
     OPERATOR = "operator"
@@ -36,6 +37,7 @@ class Purpose(StrEnum):
 
 
 NETWORK_KEYS = (
+    Purpose.DEPLOYER,
     Purpose.ADMIN,
     Purpose.GUARDIAN,
     Purpose.OPERATOR,
@@ -67,7 +69,7 @@ class Custody:
         """Addresses of the network's own keys by purpose; makes what is missing, in one commit."""
         with self._database.write() as connection:
             self._database.lock_name(connection, "network keys")
-            found = self._network_addresses(connection)
+            found = self.network_addresses_in(connection)
             for purpose in NETWORK_KEYS:
                 if purpose not in found:
                     found[purpose] = self.new_key(connection, NETWORK, purpose, now)
@@ -79,9 +81,10 @@ class Custody:
     def network_addresses(self) -> dict[Purpose, str]:
         """Addresses of the network's own keys, as far as they are made."""
         with self._database.read() as connection:
-            return self._network_addresses(connection)
+            return self.network_addresses_in(connection)
 
-    def _network_addresses(self, connection: Connection) -> dict[Purpose, str]:
+    def network_addresses_in(self, connection: Connection) -> dict[Purpose, str]:
+        """As `network_addresses`, inside the caller's transaction."""
         query = select(secrets.c.purpose, secrets.c.address).where(secrets.c.tenant == NETWORK)
         return {
             Purpose(purpose): address_of(bytes(address))

@@ -171,7 +171,7 @@ class Settler:
         self._store_included(connection, included, attempt, receipt, settled, now)
         if back:
             connection.execute(_TAKE_BACK, back)
-            _move(connection, [b["row_id"] for b in back], State.SUBMITTED, State.BATCHED, now)
+            _move(connection, [b["row_id"] for b in back], (State.SUBMITTED,), State.BATCHED, now)
 
     def _store_included(
         self,
@@ -192,7 +192,8 @@ class Settler:
         }
         connection.execute(_INCLUDE, [{"row_id": batch.id, **place} for batch in included])
         batch_ids = [batch.id for batch in included]
-        settled.included += _move(connection, batch_ids, State.SUBMITTED, State.INCLUDED, now)
+        before = (State.BATCHED, State.SUBMITTED)
+        settled.included += _move(connection, batch_ids, before, State.INCLUDED, now)
 
     def _back(
         self, batch: Any, receipt: Receipt, found: evidence.Evidence, now: int
@@ -284,13 +285,17 @@ def _is_canonical(blocks: dict[int, Block], number: int, block_hash: bytes) -> b
 
 
 def _move(
-    connection: Connection, batch_ids: Sequence[int], before: State, after: State, now: int
+    connection: Connection,
+    batch_ids: Sequence[int],
+    before: Sequence[State],
+    after: State,
+    now: int,
 ) -> int:
     moved = 0
     for part in parts(batch_ids):
         moved += connection.execute(
             update(orders)
-            .where(orders.c.batch_id.in_(part), orders.c.state == before.value)
+            .where(orders.c.batch_id.in_(part), orders.c.state.in_([s.value for s in before]))
             .values(state=after.value, changed_at=now)
         ).rowcount
     return moved
