@@ -1,1 +1,0 @@
-"""What the operator's own keys do: deployment, registration, deposits."""

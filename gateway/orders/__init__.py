@@ -1,1 +1,0 @@
-"""The order book: accepting, storing, reading orders."""

@@ -1,0 +1,257 @@
+"""Merchants, keys, members, passes, terms and the treasury: journals of versions.
+
+Each handler takes one log and appends the version that it makes. What a merchant's position did
+stands on the event's own row, with the position after it, as on a bank statement.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from indexer import tables as t
+from indexer.decode import Other
+from indexer.errors import MirrorInconsistent
+from indexer.project.rows import AMOUNTS, Batch, Row
+from indexer.project.state import Counters, Network, Versions
+from wallet_sdk.epochs import EPOCH_MAX
+
+_ZERO: Final = bytes(20)
+_ZERO_WORD: Final = bytes(32)
+_TREASURY: Final = tuple(c.name for c in t.treasury.columns)[1:]
+
+# Which sums of the treasury an event of the Coalition moves, and in which direction.
+_MONEY: Final[Mapping[str, tuple[str, int]]] = {
+    "Deposited": ("deposited", 1),
+    "Withdrawn": ("withdrawn", 1),
+    "GuaranteeDeposited": ("guarantee", 1),
+    "GuaranteeWithdrawn": ("guarantee", -1),
+    "IncomeWithdrawn": ("income_withdrawn", 1),
+    "BreakageClaimed": ("breakage_claimed", 1),
+}
+
+
+class Clearing:
+    """Folds the logs that are no Transfer of Points."""
+
+    def __init__(
+        self, conn: Connection, network: Network, batch: Batch, counters: Counters
+    ) -> None:
+        self._conn = conn
+        self._network = network
+        self._appended = batch.appended
+        self._trade = batch.trade
+        self._counters = counters
+        self._positions: dict[int, int] = {}
+        self.merchants = Versions(conn, t.merchants)
+        self.members = Versions(conn, t.members)
+        self.passes = Versions(conn, t.passes)
+        self._treasury: dict[str, int] | None = None
+        # Passes burnt and minted in the transaction at hand, until a recovery joins them.
+        self._burnt: list[Row] = []
+        self._minted: list[tuple[int, Row]] = []
+        self._handlers: dict[tuple[str, str], Callable[[Other, int], None]] = {
+            ("Coalition", "MerchantRegistered"): self._registered,
+            ("Coalition", "MerchantStatusSet"): self._changed(status="status"),
+            ("Coalition", "CreditLimitSet"): self._changed(credit_limit="limit"),
+            ("Coalition", "OwnerSet"): self._changed(owner="owner"),
+            ("Coalition", "ProfileSet"): self._changed(profile_hash="profile_hash"),
+            ("Coalition", "TillKeySet"): self._till_key,
+            ("Coalition", "TermsSet"): self._terms,
+            ("Coalition", "EpochClosed"): self._closed,
+            ("Coalition", "Recovered"): self._recovered,
+            ("Points", "MemberSet"): self._member,
+            ("Points", "CoalitionChanged"): self._succession,
+            ("MembershipPass", "Transfer"): self._pass_moved,
+            ("MembershipPass", "TierSet"): self._tier,
+            ("BankReceipt", "Transfer"): self._asset_moved,
+        }
+
+    def new_transaction(self) -> None:
+        """What one transaction did with passes does not join with the next one's."""
+        self._burnt.clear()
+        self._minted.clear()
+
+    def event(self, log: Other, time: int, month: int) -> None:
+        """Appends the log's row and whatever it changes."""
+        values = log.values
+        name = log.name or ""
+        merchant: Any = values.get("merchant") or None
+        amount = balance = None
+        if log.contract == "Coalition":
+            if name in AMOUNTS:
+                column, sign = AMOUNTS[name]
+                amount = sign * int(values[column])
+                self._trade.add(
+                    name,
+                    int(merchant),
+                    month,
+                    values.get("epoch"),
+                    values.get("points"),
+                    amount,
+                )
+            if merchant is not None:
+                balance = self._position(merchant) + (amount or 0)
+                self._positions[merchant] = balance
+            if name in _MONEY:
+                column, sign = _MONEY[name]
+                self._money(log, column, sign * int(values["amount"]))
+        self._appended[t.events].append(
+            (
+                log.id,
+                log.position,
+                log.contract,
+                log.name,
+                values.get("digest"),
+                merchant,
+                values.get("member") or (values["from_"] if name == "Transferred" else None),
+                values.get("epoch"),
+                values.get("points"),
+                amount,
+                balance,
+                values.get("leaf"),
+                log.arguments,
+                log.topics,
+                log.data,
+            )
+        )
+        handler = self._handlers.get((log.contract, name))
+        if handler is not None:
+            handler(log, time)
+
+    def _position(self, merchant: int) -> int:
+        known = self._positions.get(merchant)
+        if known is None:
+            e = t.events.c
+            found = self._conn.execute(
+                sa.select(e.balance).where(e.merchant == merchant).order_by(e.id.desc()).limit(1)
+            ).scalar_one_or_none()
+            known = self._positions[merchant] = found or 0
+        return known
+
+    # ---- merchants
+
+    def _registered(self, log: Other, _time: int) -> None:
+        v = log.values
+        row = (v["merchant"], log.id, v["owner"], 1, 0, v["profile_hash"])
+        self.merchants.put((v["merchant"],), row)
+        self._version(t.merchants, row)
+
+    def _changed(self, **columns: str) -> Callable[[Other, int], None]:
+        """A handler that copies arguments into columns of the merchant's next version."""
+        names = [c.name for c in t.merchants.columns]
+
+        def handle(log: Other, _time: int) -> None:
+            merchant = log.values["merchant"]
+            before = self.merchants.newest(merchant)
+            if before is None:
+                raise MirrorInconsistent(
+                    t.block_of(log.id),
+                    f"{log.name or log.id}: merchant {merchant} is unknown",
+                )
+            after = dict(zip(names, before, strict=True)) | {"id": log.id}
+            after |= {column: log.values[argument] for column, argument in columns.items()}
+            row = tuple(after[name] for name in names)
+            self.merchants.put((merchant,), row)
+            self._version(t.merchants, row)
+
+        return handle
+
+    def _till_key(self, log: Other, _time: int) -> None:
+        v = log.values
+        self._version(t.till_keys, (v["key"], log.id, v["merchant"], v["active"]))
+
+    def _version(self, table: sa.Table, row: Row) -> None:
+        self._appended[table].append(row)
+
+    # ---- the operator and clearing
+
+    def _terms(self, log: Other, _time: int) -> None:
+        v = log.values
+        # An epoch has 16 bits: terms from a later one never come to hold.
+        if int(v["from_epoch"]) <= EPOCH_MAX:
+            self._version(
+                t.terms,
+                (v["from_epoch"], log.id, v["issue_fee"], v["redeem_fee"], v["issuers_share_bps"]),
+            )
+
+    def _closed(self, log: Other, _time: int) -> None:
+        v = log.values
+        self._version(
+            t.closed_epochs,
+            (v["epoch"], log.id, v["unspent"], v["issuers_pool"], v["operators_part"]),
+        )
+
+    def _asset_moved(self, log: Other, _time: int) -> None:
+        v = log.values
+        into = (v["to"] == self._network.coalition) - (v["from_"] == self._network.coalition)
+        if into:
+            self._money(log, "held", into * int(v["value"]))
+
+    def _money(self, log: Other, column: str, amount: int) -> None:
+        if self._treasury is None:
+            row = self._conn.execute(
+                sa.select(t.treasury).order_by(t.treasury.c.id.desc()).limit(1)
+            ).one_or_none()
+            self._treasury = {name: 0 if row is None else getattr(row, name) for name in _TREASURY}
+        self._treasury[column] += amount
+        self._version(t.treasury, (log.id, *(self._treasury[name] for name in _TREASURY)))
+
+    def _succession(self, log: Other, _time: int) -> None:
+        # A successor's logs come from an address that this mirror was not told of.
+        if log.values["current"] != self._network.coalition:
+            raise MirrorInconsistent(
+                t.block_of(log.id),
+                "Points obeys another Coalition now: give the deployment file that names it",
+            )
+
+    # ---- members and passes
+
+    def _member(self, log: Other, _time: int) -> None:
+        member, is_member = log.values["member"], bool(log.values["is_member"])
+        before = self.members.newest(member)
+        was_member = before is not None and before[2]
+        self._counters.members += is_member - was_member
+        row = (member, log.id, is_member)
+        self.members.put((member,), row)
+        self._version(t.members, row)
+
+    def _pass_moved(self, log: Other, time: int) -> None:
+        v = log.values
+        key = _token(v["token_id"])
+        if v["to"] == _ZERO:
+            before = self.passes.newest(*key)
+            tier, joined_at = (0, time) if before is None else before[4:6]
+            row = (*key, log.id, False, tier, joined_at)
+            self._burnt.append(row)
+        else:
+            row = (*key, log.id, True, 0, time)
+            self._minted.append((len(self._appended[t.passes]), row))
+        self.passes.put(key, row)
+        self._version(t.passes, row)
+
+    def _tier(self, log: Other, time: int) -> None:
+        key = _token(log.values["token_id"])
+        before = self.passes.newest(*key)
+        held, joined_at = (True, time) if before is None else (before[3], before[5])
+        row = (*key, log.id, held, log.values["tier"], joined_at)
+        self.passes.put(key, row)
+        self._version(t.passes, row)
+
+    def _recovered(self, log: Other, _time: int) -> None:
+        """A recovery burns passes and mints them anew with tier and joining time."""
+        member, recovery = log.values["member"], log.values["recovery"]
+        for at, minted in self._minted:
+            for burnt in self._burnt:
+                if burnt[:2] == (minted[0], member) and minted[1] == recovery:
+                    row = (*minted[:4], *burnt[4:6])
+                    self._appended[t.passes][at] = row
+                    self.passes.put(row[:2], row)
+
+
+def _token(token_id: Any) -> tuple[int, bytes]:
+    """Programme and member of a pass: the id is programme << 160 | member."""
+    return token_id >> 160, (token_id & (2**160 - 1)).to_bytes(20, "big")

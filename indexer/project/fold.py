@@ -1,0 +1,282 @@
+"""The fold over blocks: attributes each Transfer of Points to the order that caused it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import cast
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from indexer import tables as t
+from indexer.decode import BlockLogs, Item, Move, Other
+from indexer.errors import MirrorInconsistent
+from indexer.project.accounts import Accounts, Issue, Piece
+from indexer.project.clearing import Clearing
+from indexer.project.refunds import Refunds
+from indexer.project.rows import FLOW_COLUMNS, Batch
+from indexer.project.state import (
+    Network,
+    load_accounts,
+    load_counters,
+    others,
+)
+from wallet_sdk.buckets import unpack_buckets
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """A block's header; hashes are 32 bytes, `time` is the unix second."""
+
+    number: int
+    hash: bytes
+    parent_hash: bytes
+    time: int
+
+
+def month_of(time: int) -> int:
+    """yyyymm of a unix second in UTC."""
+    day = datetime.fromtimestamp(time, UTC)
+    return day.year * 100 + day.month
+
+
+def project(
+    conn: Connection, network: Network, blocks: Sequence[tuple[Header, BlockLogs]]
+) -> Batch:
+    """The rows that these blocks add, continuing from what the mirror holds.
+
+    Raises MirrorInconsistent when the logs cannot be true.
+    """
+    projection = Projection(conn, network, blocks)
+    for header, logs in blocks:
+        projection.block(header, logs)
+    return projection.finish()
+
+
+class Projection:
+    """One fold over a range of blocks."""
+
+    def __init__(
+        self, conn: Connection, network: Network, blocks: Sequence[tuple[Header, BlockLogs]]
+    ) -> None:
+        logs = [block for _, block in blocks]
+        first_time = blocks[0][0].time if blocks else network.schedule.first_start
+        self._conn = conn
+        self._network = network
+        self.batch = Batch()
+        self._counters = load_counters(conn)
+        self._clearing = Clearing(conn, network, self.batch, self._counters)
+        self._clearing.members.preload_members(
+            {log.values["member"] for log in others(logs, "Points", "MemberSet")}
+        )
+        self._clearing.passes.preload_passes(
+            {
+                (log.values["token_id"] & (2**160 - 1)).to_bytes(20, "big")
+                for log in others(logs, "MembershipPass", "Transfer", "TierSet")
+            }
+        )
+        self._accounts: Accounts = load_accounts(
+            conn, logs, self._live(first_time)[0], self.batch.appended[t.entries]
+        )
+        self._refunds = Refunds(conn)
+        self._supply: dict[int, list[int]] = {}
+        self._supply_changed: set[int] = set()
+        self._movements = self.batch.appended[t.movements]
+        self._issues: list[Move] = []
+        self._pending: tuple[Move, dict[int, int] | None] | None = None
+
+    def finish(self) -> Batch:
+        """Everything folded, ready to be written."""
+        self.batch.balances = self._accounts.changed()
+        return self.batch
+
+    def _live(self, time: int) -> range:
+        schedule = self._network.schedule
+        return schedule.live_epochs(max(time, schedule.first_start))
+
+    # ---- one block
+
+    def block(self, header: Header, logs: BlockLogs) -> None:
+        """Folds one block that holds logs."""
+        self._time = header.time
+        self._month = month_of(header.time)
+        self._live_epochs = self._live(header.time)
+        items = logs.items
+        position = -1
+        issues = self._issues
+        for at, item in enumerate(items):
+            at_position = item.position if isinstance(item, Other) else item[1]
+            if at_position != position:
+                self._end_transaction(header.number)
+                position = at_position
+            if isinstance(item, Other):
+                self._other(item)
+            elif item[2] is None:
+                issues.append(item)
+            else:
+                self._moved(item, items[at + 1] if at + 1 < len(items) else None)
+        self._end_transaction(header.number)
+        self._end_block(header, logs)
+
+    def _end_transaction(self, block: int) -> None:
+        if self._issues or self._pending:
+            raise MirrorInconsistent(
+                block, "points came into being or ended without an event of the Coalition"
+            )
+        self._clearing.new_transaction()
+
+    def _end_block(self, header: Header, logs: BlockLogs) -> None:
+        appended = self.batch.appended
+        c = self._counters
+        c.logs += len(logs.items)
+        appended[t.blocks].append(
+            (
+                *(header.number, header.hash, header.parent_hash, header.time, self._month),
+                *(c.logs, c.members, c.batches, c.redemptions, c.transfers),
+            )
+        )
+        for position, hash_text in logs.transactions.items():
+            appended[t.transactions].append((header.number, position, bytes.fromhex(hash_text[2:])))
+        for epoch in sorted(self._supply_changed):
+            appended[t.supply].append((epoch, header.number, *self._supply[epoch]))
+        self._supply_changed.clear()
+
+    # ---- movements
+
+    def _moved(self, move: Move, following: Item | None) -> None:
+        """A Transfer between members, or one that ends points and waits for its event."""
+        buckets = None
+        if (
+            isinstance(following, Other)
+            and following.name == "BucketsMoved"
+            and following.contract == "Points"
+            and following.id == move[0] + 1
+        ):
+            buckets = unpack_buckets(following.values["buckets"])
+            if sum(buckets.values()) != move[4]:
+                raise MirrorInconsistent(
+                    t.block_of(move[0]), f"buckets of {sum(buckets.values())} for {move[4]} points"
+                )
+        log_id, _, sender, receiver, points = move
+        assert sender is not None
+        if receiver is None:
+            if self._pending is not None:
+                raise MirrorInconsistent(
+                    t.block_of(log_id), "two burns and no event of the Coalition between them"
+                )
+            self._pending = (move, buckets)
+            return
+        self._append(move, "transfer", None)
+        # A transfer to oneself changes nothing, in whatever order of buckets.
+        if sender == receiver:
+            return
+        if buckets is None:
+            buckets = self._accounts.soonest(sender, log_id, points, self._live_epochs)
+        pieces = self._accounts.take(sender, log_id, buckets)
+        self._accounts.give(receiver, log_id, pieces)
+
+    def _append(self, move: Move, kind: str, merchant: int | None) -> None:
+        log_id, position, sender, receiver, points = move
+        self._movements.append((log_id, position, kind, sender, receiver, points, merchant))
+
+    def _other(self, log: Other) -> None:
+        if log.contract == "Coalition":
+            if log.name == "Issued":
+                self._issued(log)
+            elif log.name == "Redeemed":
+                self._ended(log, "redeem", unpack_buckets(log.values["buckets"]))
+                self._counters.redemptions += 1
+            elif log.name == "Returned":
+                self._ended(log, "return", {log.values["epoch"]: log.values["points"]})
+            elif log.name == "Refunded":
+                self._refunded(log)
+            elif log.name == "Transferred":
+                self._counters.transfers += 1
+        self._clearing.event(log, self._time, self._month)
+
+    def _issued(self, log: Other) -> None:
+        merchant, points = log.values["merchant"], log.values["points"]
+        epoch = log.values["epoch"]
+        moves = self._issues
+        total = 0
+        append = self._movements.append
+        for log_id, position, _, receiver, value in moves:
+            total += value
+            append((log_id, position, "issue", None, receiver, value, merchant))
+        # An answer of the node that leaves a log out shows here.
+        if total != points or epoch != self._live_epochs[-1]:
+            raise MirrorInconsistent(
+                t.block_of(log.id),
+                f"a batch of merchant {merchant} says {points} points in epoch {epoch}, its "
+                f"Transfers {total} in epoch {self._live_epochs[-1]}",
+            )
+        self._accounts.issue(cast("list[Issue]", moves), epoch, merchant)
+        self._add_supply(epoch, 0, total)
+        self._counters.batches += 1
+        moves.clear()
+
+    def _ended(self, log: Other, kind: str, buckets: dict[int, int]) -> None:
+        """A redemption or a return: the burn just before this event."""
+        pending, self._pending = self._pending, None
+        member, points = log.values["member"], log.values["points"]
+        merchant = log.values["merchant"]
+        if (
+            pending is None
+            or pending[0][2] != member
+            or pending[0][4] != points
+            or sum(buckets.values()) != points
+            or (pending[1] or buckets) != buckets
+        ):
+            raise MirrorInconsistent(
+                t.block_of(log.id), f"{log.name} of {points} points does not fit its Transfer"
+            )
+        move = pending[0]
+        self._append(move, kind, merchant)
+        pieces = self._accounts.take(member, move[0], buckets)
+        self._flow(kind, merchant, pieces)
+        for epoch, _, part in pieces:
+            self._add_supply(epoch, 2 if kind == "redeem" else 1, part)
+        if kind == "redeem":
+            self._refunds.redeemed(log, pieces)
+
+    def _refunded(self, log: Other) -> None:
+        """A redemption given back: the Transfer from nowhere just before this event."""
+        member, points = log.values["member"], log.values["points"]
+        merchant = log.values["merchant"]
+        buckets = unpack_buckets(log.values["buckets"])
+        move = self._issues.pop() if self._issues else None
+        if (
+            move is None
+            or move[3] != member
+            or move[4] != points
+            or sum(buckets.values()) != points
+        ):
+            raise MirrorInconsistent(
+                t.block_of(log.id), f"a refund of {points} points does not fit its Transfer"
+            )
+        self._append(move, "refund", merchant)
+        pieces = self._refunds.refunded(log, buckets)
+        self._accounts.give(member, move[0], pieces)
+        self._flow("refund", merchant, pieces)
+        for epoch, _, part in pieces:
+            self._add_supply(epoch, 3, part)
+
+    def _flow(self, kind: str, merchant: int, pieces: list[Piece]) -> None:
+        for epoch, issuer, points in pieces:
+            self.batch.flows.add((issuer, merchant, epoch, self._month), FLOW_COLUMNS[kind], points)
+
+    def _add_supply(self, epoch: int, column: int, points: int) -> None:
+        sums = self._supply.get(epoch)
+        if sums is None:
+            s = t.supply.c
+            row = self._conn.execute(
+                sa.select(s.issued, s.returned, s.redeemed, s.refunded)
+                .where(s.epoch == epoch)
+                .order_by(s.block.desc())
+                .limit(1)
+            ).one_or_none()
+            sums = self._supply[epoch] = [0, 0, 0, 0] if row is None else list(row)
+        sums[column] += points
+        self._supply_changed.add(epoch)

@@ -1,0 +1,230 @@
+"""The chain as the indexer reads it: headers and logs that belong together.
+
+A range of blocks is sized by the logs it is expected to hold, and halved on any error of the node:
+limits on logs, bytes and time differ from node to node, and hints in error texts are not to be
+trusted. Every answer is held against the headers: block hashes, links between parents, and the
+bloom of blocks that are said to hold nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from indexer.decode import BlockLogs, Decoder
+from indexer.errors import SourceContradicts, WrongNetwork
+from indexer.project import Header
+from wallet_sdk.contracts import Deployment
+from wallet_sdk.errors import RpcError, RpcUnavailable
+from wallet_sdk.rpc import Rpc
+from wallet_sdk.types import digest_bytes, keccak256
+
+LOGS_PER_RANGE: Final = 5_000
+"""Logs that one request should bring: about 3 MB of JSON, and 10 MB while it is parsed."""
+BLOCKS_PER_RANGE_MAX: Final = 10_000
+"""A common limit of public nodes."""
+_ALL_HEADERS_BLOCKS: Final = 256
+"""Up to so many blocks every header is read and every bloom looked at; over longer ranges, which
+hold few logs, the headers of blocks with logs alone."""
+_GROWTH_MAX: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The chain's newest block and the number of its last final one."""
+
+    header: Header
+    final_block: int
+
+
+@dataclass(slots=True)
+class Chunk:
+    """Blocks `first` to `last.number`: the headers of those with logs, and their logs.
+
+    `parent_hash` is the hash that the block before `first` must have.
+    """
+
+    first: int
+    last: Header
+    parent_hash: bytes
+    blocks: list[tuple[Header, BlockLogs]] = field(default_factory=list)
+
+    @property
+    def logs(self) -> int:
+        return sum(len(block.items) for _, block in self.blocks)
+
+
+class Source:
+    """One node, read for one deployment."""
+
+    def __init__(
+        self, rpc: Rpc, deployment: Deployment, confirmations: int | str = "finalized"
+    ) -> None:
+        if confirmations != "finalized" and (isinstance(confirmations, str) or confirmations < 0):
+            raise ValueError(f"confirmations: a number or 'finalized', not {confirmations!r}")
+        self._rpc = rpc
+        self._deployment = deployment
+        self._confirmations = confirmations
+        self._decoder = Decoder(deployment.addresses)
+        self._blooms = [_bloom_bits(bytes.fromhex(a[2:])) for a in self._decoder.addresses]
+        self._span = 1
+
+    # ---- where the chain stands
+
+    def head(self) -> Head:
+        """The newest block, after making sure that this is the deployment's chain.
+
+        Raises WrongNetwork, RpcUnavailable, RpcError.
+        """
+        calls: list[tuple[str, list[Any]]] = [
+            ("eth_chainId", []),
+            ("eth_getBlockByNumber", ["0x0", False]),
+            ("eth_getBlockByNumber", ["latest", False]),
+        ]
+        if self._confirmations == "finalized":
+            calls.append(("eth_getBlockByNumber", ["finalized", False]))
+        chain_id, genesis, newest, *final = self._rpc.batch(calls)
+        wanted = self._deployment
+        if int(chain_id, 16) != wanted.chain_id:
+            raise WrongNetwork(
+                f"the node serves chain {int(chain_id, 16)}, the deployment is on {wanted.chain_id}"
+            )
+        if genesis is None or genesis["hash"] != wanted.genesis_hash:
+            raise WrongNetwork(
+                f"the node's genesis is {genesis and genesis['hash']}, "
+                f"the deployment's {wanted.genesis_hash}"
+            )
+        header = _header(newest)
+        if isinstance(self._confirmations, int):
+            return Head(header, header.number - self._confirmations)
+        final_block = int(final[0]["number"], 16) if final[0] else 0
+        return Head(header, min(final_block, header.number))
+
+    def header(self, number: int) -> Header | None:
+        """The header of a block, None above the head."""
+        block = self._rpc.call("eth_getBlockByNumber", [hex(number), False])
+        return None if block is None else _header(block)
+
+    # ---- logs
+
+    def range(self, first: int, last: int) -> Chunk:
+        """Blocks from `first` on, at most to `last`, as many as should hold LOGS_PER_RANGE logs.
+
+        For final blocks. Raises RpcUnavailable, RpcError (of one single block), SourceContradicts.
+        """
+        span = min(self._span, last - first + 1)
+        while True:
+            try:
+                chunk = self._fetch(first, first + span - 1)
+            except (RpcError, RpcUnavailable, SourceContradicts):
+                # One block is what cannot be halved; the caller waits and asks again.
+                if span == 1:
+                    self._span = 1
+                    raise
+                span //= 2
+                continue
+            self._resize(span, chunk.logs)
+            return chunk
+
+    def _resize(self, span: int, logs: int) -> None:
+        wanted = span * LOGS_PER_RANGE // max(logs, 1)
+        self._span = max(1, min(wanted, span * _GROWTH_MAX, BLOCKS_PER_RANGE_MAX))
+
+    def block(self, number: int) -> Chunk | None:
+        """One block above finality, read by its hash; None when there is none (any more)."""
+        raw = self._rpc.call("eth_getBlockByNumber", [hex(number), False])
+        if raw is None:
+            return None
+        header = _header(raw)
+        logs = self._rpc.call(
+            "eth_getLogs",
+            [{"blockHash": raw["hash"], "address": self._decoder.addresses}],
+        )
+        return self._chunk(number, number, logs, {number: (header, raw)})
+
+    def _fetch(self, first: int, last: int) -> Chunk:
+        logs = self._logs({"fromBlock": hex(first), "toBlock": hex(last)})
+        if last - first < _ALL_HEADERS_BLOCKS:
+            numbers = list(range(first, last + 1))
+        else:
+            numbers = sorted({first, last, *(int(n, 16) for n in {g["blockNumber"] for g in logs})})
+        answers = self._rpc.batch([("eth_getBlockByNumber", [hex(n), False]) for n in numbers])
+        raws: dict[int, tuple[Header, dict[str, Any]]] = {}
+        for number, raw in zip(numbers, answers, strict=True):
+            if raw is None:
+                raise SourceContradicts(f"the node has no block {number} below its own head")
+            raws[number] = (_header(raw), raw)
+        return self._chunk(first, last, logs, raws)
+
+    def _logs(self, criteria: dict[str, str]) -> list[dict[str, Any]]:
+        logs = self._rpc.call("eth_getLogs", [{**criteria, "address": self._decoder.addresses}])
+        if not isinstance(logs, list):
+            raise SourceContradicts("eth_getLogs gave no list")
+        return logs
+
+    def _chunk(
+        self,
+        first: int,
+        last: int,
+        logs: Sequence[dict[str, Any]],
+        raws: dict[int, tuple[Header, dict[str, Any]]],
+    ) -> Chunk:
+        blocks: list[tuple[Header, BlockLogs]] = []
+        for block in self._decoder.decode(logs):
+            found = raws.get(block.number)
+            if found is None or digest_bytes(block.hash) != found[0].hash:
+                raise SourceContradicts(
+                    f"logs of block {block.number} belong to {block.hash}, not to its header"
+                )
+            blocks.append((found[0], block))
+        self._check_links([header for header, _ in raws.values()])
+        self._check_blooms(raws, {block.number for _, block in blocks})
+        return Chunk(
+            first=first, last=raws[last][0], parent_hash=raws[first][0].parent_hash, blocks=blocks
+        )
+
+    @staticmethod
+    def _check_links(headers: Sequence[Header]) -> None:
+        for before, after in zip(headers, headers[1:], strict=False):
+            if after.number == before.number + 1 and after.parent_hash != before.hash:
+                raise SourceContradicts(
+                    f"block {after.number} does not follow the node's own block {before.number}"
+                )
+
+    def _check_blooms(
+        self, raws: dict[int, tuple[Header, dict[str, Any]]], with_logs: set[int]
+    ) -> None:
+        """A block whose bloom may hold one of our addresses, and no logs: asked once more by hash.
+
+        Blooms have false positives; an omitted log has none.
+        """
+        for number, (_, raw) in raws.items():
+            if number in with_logs:
+                continue
+            bloom = int(raw.get("logsBloom") or "0x0", 16)
+            if any(bloom & bits == bits for bits in self._blooms):
+                logs = self._logs({"blockHash": raw["hash"]})
+                if logs:
+                    raise SourceContradicts(f"the node left out {len(logs)} logs of block {number}")
+
+
+def _header(raw: dict[str, Any]) -> Header:
+    try:
+        return Header(
+            number=int(raw["number"], 16),
+            hash=digest_bytes(raw["hash"]),
+            parent_hash=digest_bytes(raw["parentHash"]),
+            time=int(raw["timestamp"], 16),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise SourceContradicts(f"not a header: {error!r}") from error
+
+
+def _bloom_bits(value: bytes) -> int:
+    """The three bits of the 2048-bit bloom that stand for `value` (Yellow Paper, 4.3.1)."""
+    digest = keccak256(value)
+    bits = 0
+    for at in (0, 2, 4):
+        bits |= 1 << (int.from_bytes(digest[at : at + 2], "big") & 2047)
+    return bits

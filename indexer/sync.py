@@ -1,0 +1,281 @@
+"""The indexer: reads the chain, writes the mirror, one code path for backfill and head.
+
+A range of final blocks is one transaction; above finality each block is one, read by its hash. The
+cursor moves in the same transaction as the rows, so a kill at any moment leaves a mirror that is
+right for the block it names.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, Engine
+
+from indexer import reorg, store
+from indexer import tables as t
+from indexer.errors import MirrorBusy, SourceContradicts, WrongNetwork
+from indexer.lock import writer_lock
+from indexer.prefetch import prefetched
+from indexer.project import Header, Network, project
+from indexer.reorg import Reorg
+from indexer.source import Chunk, Head, Source
+from wallet_sdk.contracts import Deployment
+from wallet_sdk.errors import RpcError, RpcUnavailable
+from wallet_sdk.rpc import Rpc
+from wallet_sdk.types import address_bytes, digest_bytes
+
+log: Final = logging.getLogger(__name__)
+
+POLL_S: Final = 1.0
+"""How often the head is asked for when nothing wakes the indexer."""
+_BACK_OFF_S_MAX: Final = 30.0
+_RPC_TIMEOUT_S: Final = 60.0
+"""A busy node may take long over 5,000 logs; a shorter time-out would halve the range in vain."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a run got to. `blocks` and `logs` were added by it; `reorg` is the deepest it met."""
+
+    block: int
+    time: int
+    final_block: int
+    head_block: int
+    blocks: int
+    logs: int
+    reorg: Reorg | None
+
+    @property
+    def at_head(self) -> bool:
+        """Whether the mirror holds the newest block that the run knew of."""
+        return self.block >= self.head_block
+
+
+class Indexer:
+    """Keeps one mirror of one deployment. Only one indexer writes a mirror; others wait."""
+
+    def __init__(
+        self,
+        rpc_url: str | Rpc,
+        deployment: Deployment,
+        engine: Engine,
+        *,
+        confirmations: int | str = "finalized",
+        on_progress: Callable[[Progress], None] | None = None,
+    ) -> None:
+        self._rpc = Rpc(rpc_url, timeout_s=_RPC_TIMEOUT_S) if isinstance(rpc_url, str) else rpc_url
+        self._source = Source(self._rpc, deployment, confirmations)
+        self._deployment = deployment
+        self._engine = engine
+        self._network = Network(address_bytes(deployment.address("Coalition")), deployment.schedule)
+        self._on_progress = on_progress
+
+    def close(self) -> None:
+        """Closes the connections to the node; the engine is the caller's."""
+        self._rpc.close()
+
+    # ---- doors
+
+    def run_once(
+        self, *, wait_s: float | None = None, stop: threading.Event | None = None
+    ) -> Progress:
+        """Catches up with the head and returns.
+
+        Raises RpcUnavailable, RpcError and SourceContradicts (the node: try again later),
+        WrongNetwork and MirrorInconsistent (stop), MirrorBusy (another indexer kept the lock for
+        `wait_s` seconds). What was written before stays and is right.
+        """
+        with writer_lock(self._engine, wait_s=wait_s, stop=stop) as still_held:
+            return self._catch_up(still_held, stop or threading.Event())
+
+    def run(self, stop: threading.Event, wake: threading.Event | None = None) -> None:
+        """Follows the head until `stop` is set. `wake` set by others (a new head over WebSocket, a
+        relay that sent something) saves the wait; polling decides.
+
+        A node that does not answer is waited for. Raises WrongNetwork and MirrorInconsistent.
+        """
+        failures = 0
+
+        def waiting(holder: str) -> None:
+            log.info("another indexer writes this mirror (%s): waiting", holder)
+
+        while not stop.is_set():
+            try:
+                with writer_lock(self._engine, stop=stop, waiting=waiting) as still_held:
+                    while not stop.is_set():
+                        failures = self._follow(still_held, stop, wake, failures)
+            except MirrorBusy as busy:
+                log.info("%s", busy)
+
+    def _follow(
+        self,
+        still_held: Callable[[], None],
+        stop: threading.Event,
+        wake: threading.Event | None,
+        failures: int,
+    ) -> int:
+        """One round and the wait after it; gives the number of failures in a row."""
+        try:
+            still_held()
+            self._catch_up(still_held, stop)
+            failures, pause = 0, POLL_S
+        except (RpcUnavailable, RpcError, SourceContradicts) as error:
+            failures += 1
+            pause = min(_BACK_OFF_S_MAX, POLL_S * 2 ** min(failures, 8))
+            asked = getattr(error, "retry_after_s", None)
+            pause = max(pause, min(asked or 0.0, _BACK_OFF_S_MAX))
+            log.warning("the node gave no usable answer (%s): again in %.0f s", error, pause)
+        _pause(pause, stop, wake)
+        return failures
+
+    # ---- one round
+
+    def _catch_up(self, still_held: Callable[[], None], stop: threading.Event) -> Progress:
+        head = self._source.head()
+        with self._engine.begin() as conn:
+            self._check_network(conn)
+        undone = self._undo_fork(head)
+        blocks = logs = 0
+        cursor = self._cursor()
+        start = self._first() if cursor is None else cursor.number + 1
+        with prefetched(lambda: self._chunks(start, head, stop)) as chunks:
+            for chunk in chunks:
+                still_held()
+                if cursor is not None and chunk.parent_hash != cursor.hash:
+                    # The chain turned between two requests: the next round finds the fork.
+                    raise SourceContradicts(
+                        f"block {chunk.first} does not follow the mirrored block {cursor.number}"
+                    )
+                self._store(chunk, head.final_block)
+                cursor = chunk.last
+                blocks += chunk.last.number - chunk.first + 1
+                logs += chunk.logs
+                self._tell(cursor, head, blocks, logs, undone)
+        if cursor is None:
+            cursor = Header(start - 1, b"", b"", 0)
+        return self._progress(cursor, head, blocks, logs, undone)
+
+    def _first(self) -> int:
+        return self._deployment.first_block
+
+    def _chunks(self, start: int, head: Head, stop: threading.Event) -> Iterator[Chunk]:
+        """Pieces of the chain in order: ranges below finality, single blocks above."""
+        number = start
+        while number <= head.header.number and not stop.is_set():
+            if number <= head.final_block:
+                chunk = self._source.range(number, head.final_block)
+            else:
+                found = self._source.block(number)
+                if found is None:
+                    return
+                chunk = found
+            yield chunk
+            number = chunk.last.number + 1
+
+    def _store(self, chunk: Chunk, final_block: int) -> None:
+        with self._engine.begin() as conn:
+            if chunk.blocks:
+                store.write(conn, project(conn, self._network, chunk.blocks))
+            store.move_cursor(conn, chunk.last, final_block)
+            store.extend_tail(conn, chunk.last, final_block)
+
+    def _cursor(self) -> Header | None:
+        with self._engine.begin() as conn:
+            found = store.read_cursor(conn)
+        return None if found is None else found[0]
+
+    def _tell(
+        self, cursor: Header, head: Head, blocks: int, logs: int, undone: Reorg | None
+    ) -> None:
+        if self._on_progress is not None:
+            self._on_progress(self._progress(cursor, head, blocks, logs, undone))
+
+    @staticmethod
+    def _progress(
+        cursor: Header, head: Head, blocks: int, logs: int, undone: Reorg | None
+    ) -> Progress:
+        return Progress(
+            block=cursor.number,
+            time=cursor.time,
+            final_block=head.final_block,
+            head_block=head.header.number,
+            blocks=blocks,
+            logs=logs,
+            reorg=undone,
+        )
+
+    # ---- forks and foreign chains
+
+    def _undo_fork(self, head: Head) -> Reorg | None:
+        """Undoes what the chain no longer has."""
+        with self._engine.begin() as conn:
+            found = store.read_cursor(conn)
+            if found is None:
+                return None
+            cursor, final_block = found
+            on_chain = self._source.header(cursor.number)
+            if on_chain is not None and on_chain.hash == cursor.hash:
+                return None
+            first = self._first()
+            common = reorg.find_common(conn, cursor, self._source.header, first)
+            if common is None:
+                raise WrongNetwork(
+                    f"the chain has none of the mirrored blocks, not even the one before {first}"
+                )
+            if reorg.is_lag(conn, common, head.header.number):
+                return None
+            reorg.undo(conn, common, final_block)
+        undone = Reorg(common.number, cursor.number, common.number < final_block)
+        level = logging.ERROR if undone.below_final else logging.WARNING
+        log.log(
+            level,
+            "the chain left %d mirrored blocks above block %d%s: undone",
+            undone.depth,
+            common.number,
+            ", some of them final" if undone.below_final else "",
+        )
+        return undone
+
+    def _check_network(self, conn: Connection) -> None:
+        """Writes what the mirror is of, or makes sure that it is of this deployment."""
+        d = self._deployment
+        wanted = {
+            "one": 1,
+            "chain_id": d.chain_id,
+            "genesis_hash": digest_bytes(d.genesis_hash),
+            "first_block": d.first_block,
+            "coalition": address_bytes(d.address("Coalition")),
+            "points": address_bytes(d.address("Points")),
+            "face_value": d.face_value,
+            "epoch_first_start": d.epoch_first_start,
+            "epoch_length": d.epoch_length,
+            "validity": d.validity,
+        }
+        row = conn.execute(sa.select(t.network)).mappings().one_or_none()
+        if row is None:
+            conn.execute(t.network.insert().values(wanted))
+            return
+        for name, value in wanted.items():
+            if row[name] != value:
+                raise WrongNetwork(
+                    f"the mirror is of another network: its {name} is {_shown(row[name])}, "
+                    f"the deployment's {_shown(value)}; use another database, or empty this one "
+                    "with `banyan index rebuild --from-chain`"
+                )
+
+
+def _shown(value: object) -> str:
+    return "0x" + value.hex() if isinstance(value, bytes) else str(value)
+
+
+def _pause(seconds: float, stop: threading.Event, wake: threading.Event | None) -> None:
+    if wake is None:
+        stop.wait(seconds)
+        return
+    wake.wait(seconds)
+    wake.clear()
