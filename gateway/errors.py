@@ -1,29 +1,30 @@
 """What the gateway refuses, and the code it says so with.
 
-    GatewayError
-    ├── InvalidRequest            422  the request itself can never be carried out
-    │   ├── PointsInvalid         422  not a whole number from 1 to 2^35 - 1
-    │   ├── PurchaseInvalid       422  amount or currency do not fit the merchant's earn rule
-    │   ├── TooManyLines          422  more than 10,000 lines in one request
-    │   ├── IdempotencyKeyMissing 400
-    │   └── IdempotencyKeyReused  422  same key, other body
-    ├── Unauthenticated           401
-    ├── Forbidden                 403
-    ├── NotFound                  404
-    │   ├── MemberUnknown         404
-    │   ├── MerchantUnknown       404
-    │   └── OrderUnknown          404
-    ├── Conflict                  409
-    │   ├── IdempotencyKeyInUse   409  the first request under this key is still running
-    │   ├── ReferenceUsed         409  an order that has not failed holds (merchant, reference)
-    │   ├── BalanceTooLow         409  may pass, once the member has earned
-    │   ├── CreditLimitExceeded   409  may pass, once the merchant has deposited
-    │   ├── MerchantNotActive     409
-    │   └── SlugUsed              409
-    ├── NotReady                  503  the chain or the mirror cannot be asked now; try again
-    └── CustodyError              500  a secret cannot be opened; never carries the secret
-        ├── MasterKeyUnsafe       500
-        └── SecretDamaged         500
+    BanyanError
+    └── GatewayError                  a code, a status, one sentence, the wrong values
+        ├── InvalidRequest            422  the request itself can never be carried out
+        │   ├── PointsInvalid         422  not a whole number from 1 to 2^35 - 1
+        │   ├── PurchaseInvalid       422  amount or currency do not fit the merchant's earn rule
+        │   ├── TooManyLines          422  more than 10,000 lines in one request
+        │   ├── IdempotencyKeyMissing 400
+        │   └── IdempotencyKeyReused  422  same key, other body
+        ├── Unauthenticated           401
+        ├── Forbidden                 403
+        ├── NotFound                  404
+        │   ├── MemberUnknown         404
+        │   ├── MerchantUnknown       404
+        │   └── OrderUnknown          404
+        ├── Conflict                  409
+        │   ├── IdempotencyKeyInUse   409  the first request under this key is still running
+        │   ├── ReferenceUsed         409  an order that has not failed holds (merchant, reference)
+        │   ├── BalanceTooLow         409  may pass, once the member has earned
+        │   ├── CreditLimitExceeded   409  may pass, once the merchant has deposited
+        │   ├── MerchantNotActive     409
+        │   └── SlugUsed              409
+        ├── NotReady                  503  the chain or the mirror cannot be asked now; try again
+        └── CustodyError              500  a secret cannot be opened; never carries the secret
+            ├── MasterKeyUnsafe       500
+            └── SecretDamaged         500
 
 Every class has a stable `code`; `gateway.problems` turns it into RFC 9457 problem+json at the
 border.
@@ -31,8 +32,10 @@ border.
 
 from typing import Any, ClassVar
 
+from wallet_sdk.errors import BanyanError
 
-class GatewayError(Exception):
+
+class GatewayError(BanyanError):
     """Root of everything that the gateway refuses.
 
     Attributes:
@@ -41,12 +44,11 @@ class GatewayError(Exception):
         values: the wrong values by name, shown in the problem document.
     """
 
-    code: ClassVar[str] = "internal"
+    code: str = "internal"
     status: ClassVar[int] = 500
 
     def __init__(self, message: str, **values: Any) -> None:
-        super().__init__(message)
-        self.message = message
+        super().__init__(self.code, message)
         self.values = values
 
 
@@ -193,3 +195,33 @@ class SecretDamaged(CustodyError):
     """The sealed secret does not open under this master key, tenant and address."""
 
     code = "secret_damaged"
+
+
+class KeyUnknown(CustodyError):
+    """Custody has no key of this address."""
+
+    code = "key_unknown"
+
+
+class ChainError(GatewayError):
+    """The chain did something that no retry mends; a person has to look."""
+
+    code = "chain"
+
+
+class CallFailed(ChainError):
+    """A transaction of the operator's was mined and reverted."""
+
+    code = "call_failed"
+
+
+class WrongChain(ChainError):
+    """The node serves another chain than the deployment names."""
+
+    code = "wrong_chain"
+
+
+class ReorgBelowFinality(ChainError):
+    """A block that was final has been replaced."""
+
+    code = "reorg_below_finality"

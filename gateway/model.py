@@ -150,12 +150,14 @@ class Refused:
 
     Attributes:
         order: for `reference_used`: the order that holds the reference.
+        values: the numbers behind the refusal, such as `available` and `needed`.
     """
 
     reference: str
     code: str
     detail: str
     order: str | None = None
+    values: dict[str, int | str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

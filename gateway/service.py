@@ -5,10 +5,24 @@ Built from settings; owns the engine, the accept writer and the relay. HTTP is o
 not its centre.
 """
 
+import hashlib
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import replace
+
+import orjson
+from sqlalchemy import Engine, func, select
 
 from gateway.clock import NetworkClock
+from gateway.codes import STATE_WORDS
+from gateway.custody import Custody, MasterKey
+from gateway.database import Database, migrate
+from gateway.errors import CallFailed, NotReady, TooManyLines
+from gateway.members.service import Members
+from gateway.merchants.service import Merchants
+from gateway.mirror import MirrorBooks
 from gateway.model import (
+    LINES_MAX,
     Accepted,
     DrainResult,
     Member,
@@ -17,7 +31,16 @@ from gateway.model import (
     NewOrder,
     Refused,
 )
+from gateway.orders.answers import Answer
+from gateway.orders.known import Request
+from gateway.orders.writer import AcceptWriter
+from gateway.relay.chain import Chain
+from gateway.relay.relay import Relay
+from gateway.relay.send import FeePolicy
 from gateway.settings import Settings
+from gateway.tables import orders
+from wallet_sdk.contracts import Deployment, Network
+from wallet_sdk.rpc import Rpc
 
 __all__ = [
     "Accepted",
@@ -30,24 +53,95 @@ __all__ = [
     "Refused",
 ]
 
+OPERATOR = 0
+"""The operator as a tenant: idempotency keys and references of its own."""
+IN_PROCESS = "in process"
+"""Who stands in the audit for calls that came from this program itself."""
+
+
+def open_custody(settings: Settings) -> tuple[Database, Custody]:
+    """The order book, migrated, and the keys in it: what deployment needs before all else."""
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    database = Database(settings.orders_dsn)
+    migrate(database)
+    master = MasterKey.from_file(settings.secrets_dir, create=True)
+    return database, Custody(database, master)
+
 
 class Gateway:
-    """The order book, custody and relay of one network."""
+    """The order book, custody and relay of one network.
 
-    def __init__(self, settings: Settings, *, clock: NetworkClock) -> None:
+    Args:
+        mirror: engine of the indexer's mirror, for the query functions.
+        advance_mirror: brings the mirror to the chain's head where this process can; else nothing.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        clock: NetworkClock,
+        database: Database,
+        custody: Custody,
+        rpc: Rpc,
+        deployment: Deployment,
+        mirror: Engine,
+        advance_mirror: Callable[[], None] = lambda: None,
+    ) -> None:
         self.settings = settings
         self.clock = clock
+        self.database = database
+        self.custody = custody
+        self.deployment = deployment
+        self.network = Network(rpc, deployment)
+        self.books = MirrorBooks(mirror, self.network, settings.order_ttl_s)
+        self.mirror = mirror
+        self.merchants_room = Merchants(database, custody, self.network, clock)
+        self.members_room = Members(database, custody, clock)
+        self._advance_mirror = advance_mirror
+        self.relay = Relay(
+            database,
+            custody,
+            Chain(rpc, finality=settings.finality),
+            self.network,
+            self.books,
+            clock,
+            order_ttl_s=settings.order_ttl_s,
+            fee_policy=FeePolicy(settings.fee_cap_wei, settings.tip_wei),
+            interval_s=settings.relay_interval_s,
+            advance_mirror=advance_mirror,
+        )
+        self.writer = AcceptWriter(
+            database,
+            self.books,
+            clock,
+            group_requests_max=settings.group_requests_max,
+            group_wait_ms=settings.group_wait_ms,
+            queue_requests_max=settings.queue_requests_max,
+            wake=self.relay.wake,
+        )
+        self.writer.start()
+
+    # ---- merchants and members
 
     def onboard_merchants(
         self, merchants: Sequence[NewMerchant], *, mine: Callable[[], None] | None = None
     ) -> list[Merchant]:
         """Registers, keys and funds merchants; returns when all of it is final on chain.
 
-        Idempotent by `slug`: a merchant that is there already is completed (never funded twice)
-        and returned without its API key. `mine` is called whenever something waits for a block (an
-        embedded chain that is held).
+        Idempotent by `slug`: a merchant that is there already is completed (never funded twice) and
+        returned without its API key. `mine` is called whenever something waits for a block (an
+        embedded chain that is held). Raises CallFailed, NotReady (go on by calling again).
         """
-        raise NotImplementedError
+        onboarded = self.merchants_room.onboard(merchants, IN_PROCESS)
+        left = self.relay.drain(mine).open_orders
+        fresh = {m.id: m for m in self.merchants()}
+        for merchant in onboarded:
+            if fresh[merchant.id].state == "onboarding":
+                raise (NotReady if left else CallFailed)(
+                    f"the merchant {merchant.slug} is not registered yet", merchant=merchant.slug
+                )
+        return [replace(fresh[m.id], api_key=m.api_key) for m in onboarded]
 
     def onboard_merchant(
         self, merchant: NewMerchant, *, mine: Callable[[], None] | None = None
@@ -56,22 +150,27 @@ class Gateway:
         return self.onboard_merchants([merchant], mine=mine)[0]
 
     def fund_merchant(self, merchant: str, amount: int, *, bank_reference: str) -> None:
-        """Deposits `amount` for the merchant (`mer_...`) once per bank reference; the relay
-        carries it out.
+        """Deposits `amount` for the merchant (`mer_...`) once per bank reference; the relay carries
+        it out.
         """
-        raise NotImplementedError
+        self.merchants_room.fund(merchant, amount, bank_reference, IN_PROCESS)
+        self.relay.wake()
 
     def merchants(self) -> list[Merchant]:
         """All merchants by number."""
-        raise NotImplementedError
+        return self.merchants_room.all()
 
     def ensure_members(self, external_ids: Sequence[str]) -> dict[str, Member]:
-        """Members by external id; who is missing gets a wallet and a Join order, in one commit."""
-        raise NotImplementedError
+        """Members by external id; who is missing gets a wallet and a Join order, in few commits."""
+        found = self.members_room.ensure(external_ids, IN_PROCESS)
+        self.relay.wake()
+        return found
 
     def member(self, member: str) -> Member:
         """The member with this public id (`mem_...`). Raises MemberUnknown."""
-        raise NotImplementedError
+        return self.members_room.get(member)
+
+    # ---- orders
 
     def accept_many(
         self, requests: Sequence[NewOrder], *, idempotency_key: str
@@ -82,25 +181,52 @@ class Gateway:
         IdempotencyKeyReused. Raises TooManyLines over 10,000. Answers come in the order of the
         requests.
         """
-        raise NotImplementedError
+        return self.submit(
+            requests,
+            tenant=OPERATOR,
+            actor=IN_PROCESS,
+            idempotency_key=idempotency_key,
+            body_hash=hashlib.sha256(orjson.dumps(list(requests))).digest(),
+        ).result()
+
+    def submit(
+        self,
+        lines: Sequence[NewOrder],
+        *,
+        tenant: int,
+        actor: str,
+        idempotency_key: str,
+        body_hash: bytes,
+    ) -> Future[list[Answer]]:
+        """As `accept_many`, for any tenant, without waiting for the commit."""
+        if len(lines) > LINES_MAX:
+            raise TooManyLines(f"at most {LINES_MAX} lines, got {len(lines)}", lines=len(lines))
+        return self.writer.submit(Request(tenant, actor, idempotency_key, body_hash, lines))
 
     def drain(self, *, mine: Callable[[], None] | None = None) -> DrainResult:
         """Seals, signs, sends and settles until no order is open, or nothing moves any more.
 
-        `mine` is called after each sending (an embedded chain that is held); without it the
-        chain's own pace is awaited. The mirror is brought along, since an order is final only when
-        the mirror has it too.
+        `mine` is called after each sending (an embedded chain that is held); without it the chain's
+        own pace is awaited. The mirror is brought along, since an order is final only when the
+        mirror has it too.
         """
-        raise NotImplementedError
+        return self.relay.drain(mine)
 
     def orders_by_state(self) -> dict[str, int]:
         """How many orders there are in each state, all states named."""
-        raise NotImplementedError
+        query = select(orders.c.state, func.count()).group_by(orders.c.state)
+        with self.database.read() as connection:
+            counted: dict[int, int] = dict(connection.execute(query).tuples().all())
+        return {word.value: counted.get(code, 0) for code, word in STATE_WORDS.items()}
+
+    # ---- running
 
     def start(self) -> None:
         """Starts the relay's thread; `drain` may still be called."""
-        raise NotImplementedError
+        self.relay.start()
 
     def stop(self) -> None:
         """Ends the threads after the work in hand, and closes the engine."""
-        raise NotImplementedError
+        self.writer.stop()
+        self.relay.stop()
+        self.database.close()

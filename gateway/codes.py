@@ -1,0 +1,93 @@
+"""Small numbers for states and kinds in SQL, and their words. Never renumber: rows depend on it."""
+
+from enum import IntEnum
+from typing import Final
+
+from gateway.model import MerchantState, OrderKind, OrderState
+
+
+class Kind(IntEnum):
+    """Kinds of orders and batches; those of signed orders are the wire's (`Orders.sol`)."""
+
+    CALL = 0
+    JOIN = 1
+    ISSUE = 3
+    REDEEM = 4
+    TRANSFER = 7
+
+
+class State(IntEnum):
+    """States of an order. `FAILED` is named by a partial index."""
+
+    ACCEPTED = 1
+    BATCHED = 2
+    SUBMITTED = 3
+    INCLUDED = 4
+    FINAL = 8
+    FAILED = 9
+
+
+class BatchState(IntEnum):
+    """open: fixed, not yet signed. sealed: signed and stored. done: final. void: proven dead."""
+
+    OPEN = 1
+    SEALED = 2
+    DONE = 8
+    VOID = 9
+
+
+class SlotState(IntEnum):
+    """A nonce of a relayer: reserved, filled with a stored attempt, then used up."""
+
+    RESERVED = 1
+    FILLED = 2
+    OURS = 8
+    STRANGERS = 9
+
+
+class AttemptState(IntEnum):
+    """Signed bytes: stored, offered to a node, in a block, in a final block, or overtaken."""
+
+    SIGNED = 1
+    OFFERED = 2
+    MINED = 3
+    FINAL = 8
+    SUPERSEDED = 9
+
+
+class Purpose(IntEnum):
+    """What an attempt puts on its slot."""
+
+    PAYLOAD = 1
+    BUMP = 2
+    NOOP = 3
+
+
+KIND_WORDS: Final[dict[int, OrderKind]] = {
+    Kind.JOIN: OrderKind.JOIN,
+    Kind.ISSUE: OrderKind.ISSUE,
+    Kind.REDEEM: OrderKind.REDEEM,
+    Kind.TRANSFER: OrderKind.TRANSFER,
+}
+KIND_CODES: Final[dict[OrderKind, Kind]] = {word: Kind(code) for code, word in KIND_WORDS.items()}
+
+STATE_WORDS: Final[dict[int, OrderState]] = {
+    State.ACCEPTED: OrderState.ACCEPTED,
+    State.BATCHED: OrderState.BATCHED,
+    State.SUBMITTED: OrderState.SUBMITTED,
+    State.INCLUDED: OrderState.INCLUDED,
+    State.FINAL: OrderState.FINAL,
+    State.FAILED: OrderState.FAILED,
+}
+STATE_CODES: Final[dict[OrderState, State]] = {
+    word: State(code) for code, word in STATE_WORDS.items()
+}
+
+MERCHANT_STATES: Final[dict[int, MerchantState]] = {
+    0: MerchantState.ONBOARDING,
+    1: MerchantState.ACTIVE,
+    2: MerchantState.SUSPENDED,
+    3: MerchantState.LEAVING,
+    4: MerchantState.CLOSED,
+}
+"""The contract's `Status`; 0 is a merchant that is not registered there yet."""

@@ -1,0 +1,131 @@
+"""The order book's engine: SQLite with one writer at a time, or PostgreSQL in its schema `orders`.
+
+SQLite runs in WAL mode with synchronous=FULL: a commit that was answered is on the disk, also when
+the machine loses power in the next instant.
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, Select, create_engine, event, make_url, text
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+SCHEMA = "orders"
+
+# A statement that waits longer than this for a lock is a fault, not patience: the writer holds its
+# lock for well under a second.
+LOCK_WAIT_MS = 10_000
+
+
+class Database:
+    """The order book's engine, and the one way to a transaction that writes.
+
+    SQLite has one writer at a time. Threads of this process queue on a lock of ours, since SQLite's
+    own waiting is a poll with pauses that grow to a tenth of a second.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.engine = _open(url)
+        self.is_postgres = self.engine.dialect.name == "postgresql"
+        self._writing = self.engine.execution_options(writes=True)
+        self._lock = nullcontext() if self.is_postgres else threading.RLock()
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A transaction that writes; commits at the end, rolls back on any exception."""
+        with self._lock, self._writing.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A transaction that only reads: one state of the database throughout."""
+        with self.engine.connect() as connection, connection.begin():
+            yield connection
+
+    def lock_rows(self, query: Select[*tuple[Any, ...]]) -> Select[*tuple[Any, ...]]:
+        """`query` with its rows locked to the transaction's end (SQLite: the writer has it all)."""
+        return query.with_for_update() if self.is_postgres else query
+
+    def lock_name(self, connection: Connection, name: str) -> None:
+        """Holds `name` to the transaction's end against other processes (SQLite: already so)."""
+        if self.is_postgres:
+            query = text("SELECT pg_advisory_xact_lock(hashtext(:name))")
+            connection.execute(query, {"name": f"banyan {name}"})
+
+    def close(self) -> None:
+        """Closes all connections."""
+        self.engine.dispose()
+
+
+def _open(url: str) -> Engine:
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        engine = create_engine(parsed, connect_args={"timeout": LOCK_WAIT_MS / 1000})
+        _prepare_sqlite(engine)
+        return engine
+    return create_engine(
+        parsed.set(drivername="postgresql+psycopg"),
+        pool_size=10,
+        max_overflow=20,
+        pool_pre_ping=True,
+        connect_args={"options": f"-csearch_path={SCHEMA} -clock_timeout={LOCK_WAIT_MS}"},
+    )
+
+
+def _prepare_sqlite(engine: Engine) -> None:
+    @event.listens_for(engine, "connect")
+    def _on_connect(connection: Any, _record: object) -> None:
+        # The driver's own transactions begin too late (at the first write) and read a mixed state;
+        # we say BEGIN ourselves.
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute("PRAGMA synchronous=FULL")
+        cursor.execute("PRAGMA cache_size=-65536")
+        cursor.execute("PRAGMA temp_store=MEMORY")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _on_begin(connection: Connection) -> None:
+        # A transaction that will write takes the write lock at once: two that both read first and
+        # write later would deadlock, and SQLite answers that with an error instead of a wait.
+        writes = connection.get_execution_options().get("writes", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def migrate(database: Database, revision: str = "head") -> None:
+    """Brings the schema up to `revision`, in one transaction."""
+    with database.write() as connection:
+        if database.is_postgres:
+            connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
+            # Two processes that start at once: the second waits, then finds nothing to do.
+            connection.execute(text("SELECT pg_advisory_xact_lock(4607182418)"))
+        config = _config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+
+
+def current_revision(database: Database) -> str | None:
+    """The revision that the database is at; None: empty."""
+    with database.read() as connection:
+        return MigrationContext.configure(connection).get_current_revision()
+
+
+def head_revision() -> str:
+    """The revision that this program needs."""
+    head = ScriptDirectory.from_config(_config()).get_current_head()
+    assert head is not None
+    return head
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    return config

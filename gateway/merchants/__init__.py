@@ -1,0 +1,1 @@
+"""Merchants: onboarding, funding, reading."""

@@ -1,0 +1,311 @@
+"""Onboards and funds merchants: rows, keys and the operator's calls, in one commit each."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, func, insert, select
+
+from gateway import faults, ids
+from gateway.auth.keys import Role, new_key
+from gateway.clock import NetworkClock
+from gateway.codes import MERCHANT_STATES
+from gateway.custody import Custody, Purpose
+from gateway.custody.keys import merchant_tenant
+from gateway.database import Database
+from gateway.errors import InvalidRequest, MerchantUnknown
+from gateway.model import EarnRule, Merchant, NewMerchant
+from gateway.operator import calls
+from gateway.relay.finish import REGISTER
+from gateway.tables import api_keys, audit, deposits, merchants
+from wallet_sdk.contracts import Network
+from wallet_sdk.types import Address, address_bytes, address_of, digest_of, keccak256, to_hex
+
+SLUG_LENGTH_MAX = 40
+NAME_LENGTH_MAX = 100
+# A deposit is a uint256 on chain; more than this is no money but a slip.
+AMOUNT_MAX = 2**62
+
+
+class Merchants:
+    """The room's service; knows no HTTP and commits what it opens."""
+
+    def __init__(
+        self, database: Database, custody: Custody, network: Network, clock: NetworkClock
+    ) -> None:
+        self._database = database
+        self._custody = custody
+        self._network = network
+        self._clock = clock
+
+    # ---- onboarding
+
+    def onboard(self, wanted: Sequence[NewMerchant], actor: str) -> list[Merchant]:
+        """Stores merchants, keys and calls in one commit; the relay carries the calls out.
+
+        A slug that is there already: its merchant as it is, without API key; an opening deposit is
+        made once only.
+        """
+        for new in wanted:
+            check(new)
+        now = self._clock.now()
+        with self._database.write() as connection:
+            self._database.lock_name(connection, "merchants")
+            accounts = self._accounts(connection)
+            onboarded = [self._onboard_one(connection, new, accounts, now) for new in wanted]
+            for new, merchant in zip(wanted, onboarded, strict=True):
+                if new.deposit:
+                    reference = f"opening deposit of {new.slug}"
+                    self._fund(connection, merchant.number, new.deposit, reference, accounts, now)
+            slugs = ", ".join(m.slug for m in onboarded if m.api_key)
+            if slugs:
+                connection.execute(insert(audit), _audit(now, actor, "onboard", slugs))
+        faults.point("onboard.stored")
+        return onboarded
+
+    def _accounts(self, connection: Connection) -> dict[Purpose, Address]:
+        return self._custody.network_addresses_in(connection)
+
+    def _onboard_one(
+        self,
+        connection: Connection,
+        new: NewMerchant,
+        accounts: dict[Purpose, Address],
+        now: int,
+    ) -> Merchant:
+        c = merchants.c
+        found = connection.execute(select(merchants).where(c.slug == new.slug)).one_or_none()
+        if found is not None:
+            return merchant_of(found)
+        number = 1 + (connection.execute(select(func.max(c.id))).scalar_one() or 0)
+        tenant = merchant_tenant(number)
+        owner = self._custody.new_key(connection, tenant, Purpose.OWNER, now)
+        till = self._custody.new_key(connection, tenant, Purpose.TILL, now)
+        rule = new.earn_rule
+        row = {
+            "id": number,
+            "public_id": ids.new_id(now),
+            "slug": new.slug,
+            "name": new.name,
+            "state": 0,
+            "owner": address_bytes(owner),
+            "till_key": address_bytes(till),
+            "earn_points": rule.points,
+            "earn_per_minor": rule.per_minor,
+            "currency": rule.currency,
+            "minor_digits": rule.minor_digits,
+            "created_at": now,
+        }
+        connection.execute(insert(merchants), row)
+        api_key, key_row = new_key(Role.MERCHANT, number, now)
+        connection.execute(insert(api_keys), key_row)
+        self._register(connection, number, owner, till, new, accounts, now)
+        stored = connection.execute(select(merchants).where(c.id == number)).one()
+        return replace(merchant_of(stored), api_key=api_key)
+
+    def _register(
+        self,
+        connection: Connection,
+        number: int,
+        owner: Address,
+        till: Address,
+        new: NewMerchant,
+        accounts: dict[Purpose, Address],
+        now: int,
+    ) -> None:
+        profile = orjson.dumps({"name": new.name, "slug": new.slug}, option=orjson.OPT_SORT_KEYS)
+        call = self._network.calls.register_merchant(
+            number, owner, till, to_hex(keccak256(profile))
+        )
+        operator = accounts[Purpose.OPERATOR]
+        calls.enqueue(
+            connection,
+            sender=operator,
+            to=call.to,
+            data=call.data,
+            label=REGISTER,
+            merchant=number,
+            now=now,
+        )
+        if new.credit_limit:
+            self._grant_credit(connection, number, new, accounts, now)
+
+    def _grant_credit(
+        self,
+        connection: Connection,
+        number: int,
+        new: NewMerchant,
+        accounts: dict[Purpose, Address],
+        now: int,
+    ) -> None:
+        """A limit is covered by a guarantee of the operator's, so that comes first."""
+        reference = keccak256(f"guarantee for {new.slug}".encode())
+        minted = self._mint(connection, reference, new.credit_limit, accounts, now)
+        make = self._network.calls
+        operator, after = accounts[Purpose.OPERATOR], minted
+        for call in (
+            make.deposit_guarantee(new.credit_limit),
+            make.set_credit_limit(number, new.credit_limit),
+        ):
+            after = calls.enqueue(
+                connection,
+                sender=operator,
+                to=call.to,
+                data=call.data,
+                label=call.label,
+                merchant=number,
+                after=after,
+                now=now,
+            )
+
+    # ---- funding
+
+    def fund(self, merchant: str, amount: int, bank_reference: str, actor: str) -> bool:
+        """Deposits `amount` for the merchant; False: this bank reference was used already.
+
+        Raises MerchantUnknown, InvalidRequest.
+        """
+        if not 1 <= amount <= AMOUNT_MAX:
+            raise InvalidRequest(f"an amount is 1 to {AMOUNT_MAX} units", amount=amount)
+        now = self._clock.now()
+        with self._database.write() as connection:
+            row = self._row(connection, merchant)
+            accounts = self._accounts(connection)
+            done = self._fund(connection, row.id, amount, bank_reference, accounts, now)
+            if done:
+                detail = f"{amount} for {row.slug}, bank reference {bank_reference}"
+                connection.execute(insert(audit), _audit(now, actor, "fund", detail))
+        return done
+
+    def _fund(
+        self,
+        connection: Connection,
+        number: int,
+        amount: int,
+        bank_reference: str,
+        accounts: dict[Purpose, Address],
+        now: int,
+    ) -> bool:
+        reference = keccak256(bank_reference.encode())
+        c = deposits.c
+        used = select(c.id).where(c.bank_reference == reference)
+        if connection.execute(used).one_or_none() is not None:
+            return False
+        confirmed = self._mint(connection, reference, amount, accounts, now)
+        call = self._network.calls.deposit(number, amount)
+        batch_id = calls.enqueue(
+            connection,
+            sender=accounts[Purpose.OPERATOR],
+            to=call.to,
+            data=call.data,
+            label=call.label,
+            merchant=number,
+            after=confirmed,
+            now=now,
+        )
+        row = {
+            "merchant_id": number,
+            "bank_reference": reference,
+            "amount": amount,
+            "batch_id": batch_id,
+            "created_at": now,
+        }
+        connection.execute(insert(deposits), row)
+        return True
+
+    def _mint(
+        self,
+        connection: Connection,
+        reference: bytes,
+        amount: int,
+        accounts: dict[Purpose, Address],
+        now: int,
+    ) -> int:
+        """Two people mint receipts to the operator: one proposes, the other confirms."""
+        make = self._network.calls
+        operator = accounts[Purpose.OPERATOR]
+        propose = make.propose_mint(digest_of(reference), operator, amount)
+        confirm = make.confirm_mint(digest_of(reference))
+        after = None
+        for purpose, call in ((Purpose.TREASURER, propose), (Purpose.ATTESTOR, confirm)):
+            after = calls.enqueue(
+                connection,
+                sender=accounts[purpose],
+                to=call.to,
+                data=call.data,
+                label=call.label,
+                after=after,
+                now=now,
+            )
+        assert after is not None
+        return after
+
+    # ---- reading
+
+    def all(self) -> list[Merchant]:
+        """All merchants by number."""
+        with self._database.read() as connection:
+            rows = connection.execute(select(merchants).order_by(merchants.c.id)).all()
+        return [merchant_of(row) for row in rows]
+
+    def get(self, merchant: str) -> Merchant:
+        """The merchant with this public id. Raises MerchantUnknown."""
+        with self._database.read() as connection:
+            return merchant_of(self._row(connection, merchant))
+
+    def by_number(self, number: int) -> Merchant:
+        """The merchant with this number on chain. Raises MerchantUnknown."""
+        with self._database.read() as connection:
+            query = select(merchants).where(merchants.c.id == number)
+            row = connection.execute(query).one_or_none()
+        if row is None:
+            raise MerchantUnknown(f"there is no merchant number {number}", merchant=number)
+        return merchant_of(row)
+
+    def _row(self, connection: Connection, merchant: str) -> Any:
+        raw = ids.decode(ids.MERCHANT, merchant)
+        query = select(merchants).where(merchants.c.public_id == raw)
+        row = connection.execute(query).one_or_none()
+        if row is None:
+            raise MerchantUnknown(f"there is no merchant {merchant}", merchant=merchant)
+        return row
+
+
+def check(new: NewMerchant) -> None:
+    """Raises InvalidRequest: a name, slug, rule or amount that cannot be."""
+    rule = new.earn_rule
+    sound = (
+        1 <= len(new.name.strip()) <= NAME_LENGTH_MAX
+        and new.name.isprintable()
+        and 1 <= len(new.slug) <= SLUG_LENGTH_MAX
+        and all(c.isascii() and (c.isalnum() or c in "-_") for c in new.slug)
+    )
+    if not sound:
+        raise InvalidRequest(
+            f"a name has 1 to {NAME_LENGTH_MAX} printable characters, a slug 1 to "
+            f"{SLUG_LENGTH_MAX} letters, digits, - or _",
+            slug=new.slug[:SLUG_LENGTH_MAX],
+        )
+    if rule.points < 1 or rule.per_minor < 1 or not 0 <= rule.minor_digits <= 4:
+        raise InvalidRequest("an earn rule gives at least one point for some amount")
+    if not 0 <= new.deposit <= AMOUNT_MAX or not 0 <= new.credit_limit <= AMOUNT_MAX:
+        raise InvalidRequest(f"an amount is 0 to {AMOUNT_MAX} units")
+
+
+def merchant_of(row: Any) -> Merchant:
+    """A row as the value that other parts see."""
+    return Merchant(
+        id=ids.encode(ids.MERCHANT, bytes(row.public_id)),
+        number=row.id,
+        slug=row.slug,
+        name=row.name,
+        state=MERCHANT_STATES[row.state],
+        owner=address_of(bytes(row.owner)),
+        till_key=address_of(bytes(row.till_key)),
+        earn_rule=EarnRule(row.earn_points, row.earn_per_minor, row.currency, row.minor_digits),
+    )
+
+
+def _audit(now: int, actor: str, action: str, detail: str) -> dict[str, Any]:
+    return {"at": now, "actor": actor, "action": action, "subject": "merchants", "detail": detail}

@@ -1,0 +1,91 @@
+"""The books, read from the indexer's mirror; prices read once an epoch from the contracts."""
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from gateway.books import Effect, Head, Position
+from gateway.errors import NotReady
+from indexer import queries
+from indexer.errors import MirrorEmpty
+from wallet_sdk.contracts import Network
+from wallet_sdk.errors import RpcUnavailable
+from wallet_sdk.types import address_bytes, address_of, digest_bytes, digest_of
+
+
+class MirrorBooks:
+    """`gateway.books.Books` over the mirror's query functions. Thread safe."""
+
+    def __init__(self, mirror: Engine, network: Network, order_ttl_s: int) -> None:
+        self._mirror = mirror
+        self._network = network
+        self._order_ttl_s = order_ttl_s
+        self._fees: dict[int, int] = {}
+        self._lock = threading.Lock()
+
+    def head(self) -> Head | None:
+        """The mirror's head; None before the first block."""
+        try:
+            with self._reading() as connection:
+                head = queries.head(connection)
+        except NotReady as error:
+            if isinstance(error.__cause__, MirrorEmpty):
+                return None
+            raise
+        return Head(head.as_of_block, digest_bytes(head.block_hash), head.as_of_time)
+
+    def balances(self, addresses: Sequence[bytes], at: int) -> dict[bytes, int]:
+        """Live points by address at second `at`."""
+        wanted = [address_of(address) for address in set(addresses)]
+        with self._reading() as connection:
+            found = queries.member_balances(connection, wanted, at_time=at)
+        return {address_bytes(address): points for address, points in found.points.items()}
+
+    def position(self, merchant: int) -> Position | None:
+        """The merchant's position; None: not registered."""
+        with self._reading() as connection:
+            found = queries.merchant_position(connection, merchant)
+        return None if found is None else Position(found.position, found.credit_limit)
+
+    def effects(self, digests: Sequence[bytes]) -> dict[bytes, Effect]:
+        """Where these orders took effect."""
+        with self._reading() as connection:
+            found = queries.order_effects(connection, [digest_of(d) for d in digests])
+        return {
+            digest_bytes(digest): Effect(
+                effect.block, digest_bytes(effect.block_hash), digest_bytes(effect.transaction)
+            )
+            for digest, effect in found.effects.items()
+        }
+
+    def issue_price(self, at: int) -> int:
+        """Face value + the dearer issue fee of the epochs at `at` and at the order's deadline."""
+        schedule = self._network.deployment.schedule
+        epochs = {schedule.epoch_at(at), schedule.epoch_at(at + self._order_ttl_s)}
+        return self._network.deployment.face_value + max(self._issue_fee(e) for e in epochs)
+
+    def _issue_fee(self, epoch: int) -> int:
+        # Terms are append-only and fixed 30 days before their epoch: once read they stand.
+        with self._lock:
+            found = self._fees.get(epoch)
+        if found is None:
+            try:
+                found = self._network.terms_of(epoch).issue_fee
+            except RpcUnavailable as error:
+                raise NotReady("the chain cannot be asked for the terms of issue") from error
+            with self._lock:
+                self._fees[epoch] = found
+        return found
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        try:
+            with self._mirror.connect() as connection, connection.begin():
+                yield connection
+        except MirrorEmpty as error:
+            raise NotReady("the mirror holds no block yet") from error
+        except SQLAlchemyError as error:
+            raise NotReady("the mirror cannot be read") from error

@@ -1,0 +1,1 @@
+"""What the operator's own keys do: deployment, registration, deposits."""

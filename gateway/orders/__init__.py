@@ -1,0 +1,1 @@
+"""The order book: accepting, storing, reading orders."""

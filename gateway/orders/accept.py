@@ -1,0 +1,94 @@
+"""Decides a group of requests and stores what it accepts, inside the writer's one transaction.
+
+Per request: the idempotency key (new, or its stored answer), then line by line: known member and
+merchant, a free reference, credit or balance that reaches. All reads are set-based and come first
+(`known`); the decisions are plain Python (`decide`); the inserts come last.
+"""
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, bindparam, insert, select, tuple_, update
+
+from gateway.books import Books
+from gateway.database import Database
+from gateway.errors import IdempotencyKeyReused
+from gateway.orders import answers as answer_codec
+from gateway.orders.answers import Answer
+from gateway.orders.decide import Rows, decide
+from gateway.orders.known import Known, Request, parts, read
+from gateway.tables import audit, idempotency, members, merchants, orders, refusals
+
+_ADD_MONEY = (
+    update(merchants)
+    .where(merchants.c.id == bindparam("row_id"))
+    .values(held=merchants.c.held + bindparam("amount"))
+)
+_ADD_POINTS = (
+    update(members)
+    .where(members.c.id == bindparam("row_id"))
+    .values(held=members.c.held + bindparam("amount"))
+)
+
+
+def accept(
+    database: Database, connection: Connection, books: Books, now: int, requests: Sequence[Request]
+) -> list[list[Answer] | IdempotencyKeyReused]:
+    """The answers to `requests`, in their order; everything is stored in `connection`.
+
+    The keys of one group are distinct. Raises whatever the database raises; then nothing of the
+    group is stored and the caller rolls back.
+    """
+    stored = _stored_answers(connection, requests)
+    fresh = [r for r in requests if (r.tenant, r.key) not in stored]
+    rows = Rows()
+    decided: dict[tuple[int, str], list[Answer]] = {}
+    if fresh:
+        known = read(database, connection, books, now, fresh)
+        for request in fresh:
+            decided[request.tenant, request.key] = decide(request, known, now, rows)
+        _write(connection, known, rows)
+    results: list[list[Answer] | IdempotencyKeyReused] = []
+    for request in requests:
+        found = stored.get((request.tenant, request.key))
+        if found is None:
+            results.append(decided[request.tenant, request.key])
+        elif found[0] != request.body_hash:
+            results.append(key_reused(request.key))
+        else:
+            results.append(answer_codec.decode(found[1]))
+    return results
+
+
+def key_reused(key: str) -> IdempotencyKeyReused:
+    """The refusal of a key that was used for something else."""
+    return IdempotencyKeyReused(
+        f"the idempotency key {key!r} was used for another body", idempotency_key=key
+    )
+
+
+def _stored_answers(
+    connection: Connection, requests: Sequence[Request]
+) -> dict[tuple[int, str], tuple[bytes, bytes]]:
+    columns = (idempotency.c.tenant, idempotency.c.key)
+    found = {}
+    for part in parts([(r.tenant, r.key) for r in requests]):
+        query = select(*columns, idempotency.c.body_hash, idempotency.c.answer)
+        for tenant, key, body_hash, answer in connection.execute(
+            query.where(tuple_(*columns).in_(part))
+        ):
+            found[tenant, key] = (bytes(body_hash), bytes(answer))
+    return found
+
+
+def _write(connection: Connection, known: Known, rows: Rows) -> None:
+    # The keys come first: where another process was quicker, nothing else was done in vain.
+    connection.execute(insert(idempotency), rows.keys)
+    if rows.orders:
+        connection.execute(insert(orders), rows.orders)
+    if rows.refusals:
+        connection.execute(insert(refusals), rows.refusals)
+    for statement, holds in ((_ADD_MONEY, known.held_money), (_ADD_POINTS, known.held_points)):
+        amounts = [{"row_id": k, "amount": v} for k, v in sorted(holds.items()) if v]
+        if amounts:
+            connection.execute(statement, amounts)
+    connection.execute(insert(audit), rows.audit)

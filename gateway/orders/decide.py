@@ -1,0 +1,209 @@
+"""Accepts or refuses one wish after the other, in plain Python over what was read beforehand."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from gateway import ids
+from gateway.codes import KIND_CODES, State
+from gateway.errors import (
+    BalanceTooLow,
+    CreditLimitExceeded,
+    GatewayError,
+    InvalidRequest,
+    MemberUnknown,
+    MerchantNotActive,
+    MerchantUnknown,
+    PointsInvalid,
+    ReferenceUsed,
+)
+from gateway.model import (
+    POINTS_MAX,
+    REFERENCE_LENGTH_MAX,
+    Accepted,
+    MerchantState,
+    NewOrder,
+    OrderKind,
+    Refused,
+)
+from gateway.orders import answers as answer_codec
+from gateway.orders.answers import Answer
+from gateway.orders.known import DEBITS, Known, KnownMember, KnownMerchant, Request, owner_of
+
+# A hold is kept in 63 bits; more money than this is not a position but a mistake.
+MONEY_MAX = 2**62
+
+
+@dataclass(slots=True)
+class Rows:
+    """What the group will insert."""
+
+    orders: list[dict[str, Any]] = field(default_factory=list)
+    refusals: list[dict[str, Any]] = field(default_factory=list)
+    keys: list[dict[str, Any]] = field(default_factory=list)
+    audit: list[dict[str, Any]] = field(default_factory=list)
+
+
+def decide(request: Request, known: Known, now: int, rows: Rows) -> list[Answer]:
+    """The answers to the request's lines, in order; what is to be stored goes into `rows`."""
+    given: list[Answer] = []
+    for line, raw_id in zip(request.lines, ids.new_ids(len(request.lines), now), strict=True):
+        try:
+            given.append(_accept_line(request, line, raw_id, known, now, rows))
+        except GatewayError as refusal:
+            given.append(
+                Refused(
+                    reference=line.reference[:REFERENCE_LENGTH_MAX],
+                    code=refusal.code,
+                    detail=refusal.message,
+                    order=refusal.values.pop("order", None),
+                    values=refusal.values,
+                )
+            )
+    accepted = sum(isinstance(answer, Accepted) for answer in given)
+    rows.keys.append(
+        {
+            "tenant": request.tenant,
+            "key": request.key,
+            "body_hash": request.body_hash,
+            "answer": answer_codec.encode(given),
+            "answered_at": now,
+        }
+    )
+    rows.audit.append(
+        {
+            "at": now,
+            "actor": request.actor,
+            "action": "accept",
+            "subject": request.key,
+            "detail": f"{accepted} accepted, {len(given) - accepted} refused",
+        }
+    )
+    return given
+
+
+def _accept_line(
+    request: Request, line: NewOrder, raw_id: bytes, known: Known, now: int, rows: Rows
+) -> Accepted:
+    """Raises the GatewayError that says why not."""
+    check_line(line)
+    member = known.members.get(line.member)
+    if member is None:
+        raise MemberUnknown(f"there is no member {line.member!r:.60}", member=line.member[:60])
+    receiver = known.members.get(line.to_member) if line.to_member else None
+    if line.kind is OrderKind.TRANSFER and receiver is None:
+        raise MemberUnknown(f"there is no member {line.to_member!r:.60}")
+    owner = owner_of(request, line, known)
+    if owner is None or (line.merchant is None and line.kind is not OrderKind.TRANSFER):
+        raise MerchantUnknown(f"there is no merchant {line.merchant!r:.60}")
+    holder = known.references.get((owner, line.reference))
+    if holder is not None:
+        raise ReferenceUsed(
+            f"the order {holder} holds the reference {line.reference!r}", order=holder
+        )
+    hold = _hold(line, member, known, now, rows, owner)
+    order_id = ids.encode(ids.ORDER, raw_id)
+    known.references[owner, line.reference] = order_id
+    rows.orders.append(
+        {
+            "public_id": raw_id,
+            "kind": KIND_CODES[line.kind].value,
+            "state": State.ACCEPTED.value,
+            "merchant_id": owner,
+            "member_id": member.id,
+            "to_member_id": receiver.id if receiver else None,
+            "points": line.points,
+            "hold": hold,
+            "reference": line.reference,
+            "accepted_at": now,
+            "changed_at": now,
+        }
+    )
+    return Accepted(id=order_id, reference=line.reference, points=line.points, accepted_at=now)
+
+
+def check_line(line: NewOrder) -> None:
+    """What can be said of a wish without knowing anything. Raises PointsInvalid, InvalidRequest."""
+    # bool is an int in Python: `points=True` is a mistake, not one point.
+    if type(line.points) is not int or not 1 <= line.points <= POINTS_MAX:
+        raise PointsInvalid(
+            f"points are a whole number from 1 to {POINTS_MAX}, got {line.points!r:.40}"
+        )
+    if not 1 <= len(line.reference) <= REFERENCE_LENGTH_MAX or not line.reference.isprintable():
+        raise InvalidRequest(
+            f"a reference has 1 to {REFERENCE_LENGTH_MAX} printable characters",
+            reference=line.reference[:REFERENCE_LENGTH_MAX],
+        )
+    if line.kind is OrderKind.JOIN:
+        raise InvalidRequest("a member joins by being made a member, not by an order")
+    if line.kind is OrderKind.TRANSFER and line.member == line.to_member:
+        raise InvalidRequest("a transfer goes to another member", member=line.member)
+
+
+def _hold(
+    line: NewOrder, member: KnownMember, known: Known, now: int, rows: Rows, owner: int
+) -> int:
+    """What the order holds until its end; raises where it does not reach, and notes that."""
+    merchant = known.merchants.get(line.merchant) if line.merchant else None
+    try:
+        if merchant is not None:
+            _check_active(line, merchant)
+        if line.kind in DEBITS:
+            return _hold_points(line, member, known)
+        assert merchant is not None
+        return _hold_money(line, merchant, known)
+    except (BalanceTooLow, CreditLimitExceeded, MerchantNotActive) as refusal:
+        rows.refusals.append(
+            {
+                "merchant_id": owner,
+                "member_id": member.id,
+                "kind": KIND_CODES[line.kind].value,
+                "points": line.points,
+                "reference": line.reference,
+                "code": refusal.code,
+                "at": now,
+            }
+        )
+        raise
+
+
+def _check_active(line: NewOrder, merchant: KnownMerchant) -> None:
+    # A suspended merchant does not issue, but honours points on; the rest is the contract's too.
+    state = merchant.state
+    allowed = (
+        (MerchantState.ACTIVE,)
+        if line.kind is OrderKind.ISSUE
+        else (MerchantState.ACTIVE, MerchantState.SUSPENDED)
+    )
+    if state not in allowed or merchant.position is None:
+        raise MerchantNotActive(
+            f"the merchant {line.merchant} is {state.value}", merchant_state=state.value
+        )
+
+
+def _hold_points(line: NewOrder, member: KnownMember, known: Known) -> int:
+    available = known.balances.get(member.id, 0)
+    if line.points > available:
+        raise BalanceTooLow(
+            f"{line.points} points asked, {max(available, 0)} available",
+            available=max(available, 0),
+            needed=line.points,
+        )
+    known.balances[member.id] = available - line.points
+    known.held_points[member.id] += line.points
+    return line.points
+
+
+def _hold_money(line: NewOrder, merchant: KnownMerchant, known: Known) -> int:
+    position = merchant.position
+    assert position is not None
+    charge = line.points * known.issue_price
+    room = min(position.position + position.credit_limit, MONEY_MAX)
+    available = room - merchant.held - known.held_money[merchant.id]
+    if charge > available:
+        raise CreditLimitExceeded(
+            f"the issue costs {charge}, {max(available, 0)} are available",
+            available=max(available, 0),
+            needed=charge,
+        )
+    known.held_money[merchant.id] += charge
+    return charge

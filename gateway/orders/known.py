@@ -1,0 +1,176 @@
+"""What a group of requests needs to know before anything is decided: read in sets, in one go."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from sqlalchemy import Connection, select
+
+from gateway import ids
+from gateway.books import Books, Position
+from gateway.codes import MERCHANT_STATES, State
+from gateway.database import Database
+from gateway.errors import NotFound
+from gateway.model import MerchantState, NewOrder, OrderKind
+from gateway.tables import members, merchants, orders
+
+T = TypeVar("T")
+
+# Values in one IN list: SQLite takes 32,766, and short statements are cached better.
+IN_MAX = 500
+
+DEBITS = (OrderKind.REDEEM, OrderKind.TRANSFER)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One call: its lines stand or fall with one idempotency key.
+
+    Attributes:
+        tenant: whose key it is: a merchant's number, or 0 for the operator.
+        actor: who is written into the audit: the API key's id, or `operator`.
+    """
+
+    tenant: int
+    actor: str
+    key: str
+    body_hash: bytes
+    lines: Sequence[NewOrder]
+
+
+@dataclass(slots=True)
+class KnownMember:
+    """A member's row; `held` are points that open orders will take."""
+
+    id: int
+    address: bytes
+    held: int
+
+
+@dataclass(slots=True)
+class KnownMerchant:
+    """A merchant's row and its position; `held` is money that open issues will be charged."""
+
+    id: int
+    state: MerchantState
+    held: int
+    position: Position | None
+
+
+@dataclass(slots=True)
+class Known:
+    """What the database and the mirror said, and what this group has added to it.
+
+    Attributes:
+        references: (merchant number, reference) -> public id of the order that holds it.
+        balances: points that a debtor still has, less all holds.
+        held_money, held_points: what the group adds to the holds, by merchant and by member.
+    """
+
+    members: dict[str, KnownMember] = field(default_factory=dict)
+    merchants: dict[str, KnownMerchant] = field(default_factory=dict)
+    references: dict[tuple[int, str], str] = field(default_factory=dict)
+    balances: dict[int, int] = field(default_factory=dict)
+    issue_price: int = 0
+    held_money: defaultdict[int, int] = field(default_factory=lambda: defaultdict(int))
+    held_points: defaultdict[int, int] = field(default_factory=lambda: defaultdict(int))
+
+
+def owner_of(request: Request, line: NewOrder, known: Known) -> int | None:
+    """Whose reference it is: the merchant's, or of who asks where no merchant is named."""
+    if line.merchant is None:
+        return request.tenant
+    merchant = known.merchants.get(line.merchant)
+    return None if merchant is None else merchant.id
+
+
+def parts(values: Sequence[T]) -> Iterable[Sequence[T]]:
+    """`values` in pieces that fit one IN list."""
+    return (values[i : i + IN_MAX] for i in range(0, len(values), IN_MAX))
+
+
+def read(
+    database: Database, connection: Connection, books: Books, now: int, requests: Sequence[Request]
+) -> Known:
+    """Everything that the lines of `requests` are decided by; debtors and merchants stay locked."""
+    lines = [line for request in requests for line in request.lines]
+    known = Known()
+    # Locks are taken in one order everywhere (merchants, then members, each by id).
+    _read_merchants(database, connection, books, known, lines)
+    _read_members(database, connection, known, lines)
+    _read_references(connection, known, requests)
+    debtors = [
+        known.members[line.member]
+        for line in lines
+        if line.kind in DEBITS and line.member in known.members
+    ]
+    if debtors:
+        balances = books.balances([m.address for m in debtors], now)
+        known.balances = {m.id: balances.get(m.address, 0) - m.held for m in debtors}
+    if any(line.kind is OrderKind.ISSUE for line in lines):
+        known.issue_price = books.issue_price(now)
+    return known
+
+
+def _read_merchants(
+    database: Database,
+    connection: Connection,
+    books: Books,
+    known: Known,
+    lines: Sequence[NewOrder],
+) -> None:
+    by_raw = _raw_ids(ids.MERCHANT, (line.merchant for line in lines if line.merchant))
+    c = merchants.c
+    for part in parts(sorted(by_raw)):
+        query = select(c.id, c.public_id, c.state, c.held).where(c.public_id.in_(part))
+        for row in connection.execute(database.lock_rows(query.order_by(c.id))):
+            known.merchants[by_raw[bytes(row.public_id)]] = KnownMerchant(
+                row.id, MERCHANT_STATES[row.state], row.held, books.position(row.id)
+            )
+
+
+def _read_members(
+    database: Database, connection: Connection, known: Known, lines: Sequence[NewOrder]
+) -> None:
+    debtors = _raw_ids(ids.MEMBER, (line.member for line in lines if line.kind in DEBITS))
+    named = (name for line in lines for name in (line.member, line.to_member) if name)
+    others = {raw: name for raw, name in _raw_ids(ids.MEMBER, named).items() if raw not in debtors}
+    c = members.c
+    for wanted, locked in ((debtors, True), (others, False)):
+        for part in parts(sorted(wanted)):
+            query = select(c.id, c.public_id, c.address, c.held).where(c.public_id.in_(part))
+            if locked:
+                query = database.lock_rows(query.order_by(c.id))
+            for row in connection.execute(query):
+                known.members[wanted[bytes(row.public_id)]] = KnownMember(
+                    row.id, bytes(row.address), row.held
+                )
+
+
+def _read_references(connection: Connection, known: Known, requests: Sequence[Request]) -> None:
+    by_merchant: defaultdict[int, set[str]] = defaultdict(set)
+    for request in requests:
+        for line in request.lines:
+            owner = owner_of(request, line, known)
+            if owner is not None:
+                by_merchant[owner].add(line.reference)
+    c = orders.c
+    for merchant, references in by_merchant.items():
+        for part in parts(sorted(references)):
+            query = select(c.reference, c.public_id).where(
+                c.merchant_id == merchant, c.reference.in_(part), c.state != State.FAILED.value
+            )
+            for reference, public_id in connection.execute(query):
+                known.references[merchant, reference] = ids.encode(ids.ORDER, bytes(public_id))
+
+
+def _raw_ids(prefix: str, names: Iterable[str]) -> dict[bytes, str]:
+    """Ids in SQL form; what cannot be an id is left out, and so is unknown later."""
+    found = {}
+    for name in set(names):
+        try:
+            found[ids.decode(prefix, name)] = name
+        except NotFound:
+            continue
+    return found

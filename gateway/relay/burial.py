@@ -1,0 +1,133 @@
+"""Failure only with proof: batches that can never take effect, as a final block shows.
+
+Proof is: the deadline lies before the time of a final block, and at that very block the order's
+nonce is unused; or the nonce is used there, and not by this order. Until then an order that was
+rejected is offered again.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import or_, select
+
+from gateway.books import Books, Effect
+from gateway.clock import NetworkClock
+from gateway.codes import BatchState, Kind, State
+from gateway.database import Database
+from gateway.relay import evidence, finish
+from gateway.relay.chain import Block
+from gateway.tables import batches, members, orders
+from wallet_sdk.contracts import Network
+from wallet_sdk.refusals import BucketFull, NotMember
+from wallet_sdk.types import address_bytes, address_of, to_hex
+
+# Candidates looked at in one scan: two calls of the node and one question to the mirror.
+BATCHES_MAX = 200
+
+# An order whose batches have died so often is not unlucky.
+VOIDS_MAX = 5
+
+
+class Burial:
+    """Looks for the dead, and for effects that another relayer brought about."""
+
+    def __init__(
+        self, database: Database, network: Network, books: Books, clock: NetworkClock
+    ) -> None:
+        self._database = database
+        self._network = network
+        self._books = books
+        self._clock = clock
+
+    def run_once(self, final: Block, settled: Any) -> int:
+        """Returns how many orders failed. Raises RpcUnavailable, NotReady."""
+        candidates = self._candidates(final)
+        head = self._books.head() if candidates else None
+        if head is None or head.number < final.number:
+            # The mirror must know all that happened up to the block that is to be the proof.
+            return 0
+        effects = self._books.effects([bytes(batch.digest) for batch in candidates])
+        found = [b for b in candidates if bytes(b.digest) in effects]
+        missing = [b for b in candidates if bytes(b.digest) not in effects]
+        self._note_found(found, effects, settled)
+        used = self._nonces_used(missing, final)
+        failed = 0
+        for batch, is_used in zip(missing, used, strict=True):
+            if not is_used and batch.deadline >= final.time:
+                continue
+            reason = "the nonce was used by another order" if is_used else batch.reason
+            settled.moved += 1
+            failed += self._bury(batch, reason or "the deadline passed")
+        return failed
+
+    def _candidates(self, final: Block) -> Sequence[Any]:
+        c = batches.c
+        query = (
+            select(batches)
+            .where(
+                c.state == BatchState.SEALED.value,
+                c.kind != Kind.CALL.value,
+                c.block_number.is_(None),
+                # Past its deadline, or mined once without any effect.
+                or_(c.deadline < final.time, c.tries > 0),
+            )
+            .order_by(c.id)
+            .limit(BATCHES_MAX)
+        )
+        with self._database.read() as connection:
+            return connection.execute(query).all()
+
+    def _note_found(self, found: Sequence[Any], effects: dict[bytes, Effect], settled: Any) -> None:
+        """Anyone may relay: the order took effect in somebody else's transaction."""
+        now = self._clock.now()
+        for batch in found:
+            effect = effects[bytes(batch.digest)]
+            with self._database.write() as connection:
+                connection.execute(
+                    batches.update()
+                    .where(batches.c.id == batch.id, batches.c.block_number.is_(None))
+                    .values(
+                        block_number=effect.block_number,
+                        block_hash=effect.block_hash,
+                        tx_hash=effect.tx_hash,
+                        changed_at=now,
+                    )
+                )
+                connection.execute(
+                    orders.update()
+                    .where(orders.c.batch_id == batch.id, orders.c.state < State.INCLUDED.value)
+                    .values(state=State.INCLUDED.value, changed_at=now)
+                )
+            settled.moved += 1
+
+    def _nonces_used(self, missing: Sequence[Any], final: Block) -> list[bool]:
+        reads = self._network.reads
+        asked = [
+            reads.is_merchant_nonce_used(batch.merchant_id, batch.nonce)
+            if batch.kind == Kind.ISSUE
+            else reads.is_nonce_used(address_of(bytes(batch.signer)), batch.nonce)
+            for batch in missing
+        ]
+        return self._network.read_many(asked, to_hex(final.hash)) if asked else []
+
+    def _bury(self, batch: Any, reason: str) -> int:
+        with self._database.write() as connection:
+            query = (
+                select(orders.c.id, orders.c.voids, members.c.address)
+                .join(members, members.c.id == orders.c.member_id)
+                .where(orders.c.batch_id == batch.id)
+            )
+            inside = connection.execute(query).all()
+            failed = sorted(_hopeless(inside, reason))
+            return finish.bury(connection, batch.id, reason, failed, self._clock.now())
+
+
+def _hopeless(inside: Sequence[Any], reason: str) -> set[int]:
+    """Orders that would only die again: the culprit that the chain named, or one out of tries."""
+    refusal = evidence.refusal_in(reason)
+    culprit = None
+    if isinstance(refusal, BucketFull | NotMember):
+        culprit = refusal.values.get("account")
+    named = {o.id for o in inside if culprit and bytes(o.address) == address_bytes(culprit)}
+    tired = {o.id for o in inside if o.voids + 1 >= VOIDS_MAX}
+    return named or tired

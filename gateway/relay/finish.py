@@ -1,0 +1,181 @@
+"""The ends of a batch: final with its effects on rows, or void with its orders free again.
+
+Holds are released in the very transaction that ends the order, so no crash lies between the two.
+"""
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, func, select, update
+
+from gateway import faults
+from gateway.codes import AttemptState, BatchState, Kind, SlotState, State
+from gateway.orders.known import parts
+from gateway.tables import attempts, batches, members, merchants, nonce_slots, orders
+
+log = logging.getLogger(__name__)
+
+_RELEASE_MONEY = (
+    update(merchants)
+    .where(merchants.c.id == bindparam("row_id"))
+    .values(held=merchants.c.held - bindparam("amount"))
+)
+_RELEASE_POINTS = (
+    update(members)
+    .where(members.c.id == bindparam("row_id"))
+    .values(held=members.c.held - bindparam("amount"))
+)
+_NONCE_USED = (
+    update(members)
+    .where(members.c.id == bindparam("row_id"), members.c.nonce_highest < bindparam("nonce"))
+    .values(nonce_highest=bindparam("nonce"))
+)
+_JOINED = (
+    update(members).where(members.c.id == bindparam("row_id")).values(joined_at=bindparam("at"))
+)
+
+
+def finalize(connection: Connection, number: int, block_hash: bytes, now: int) -> int:
+    """Everything that the block holds is final. Returns how many orders that were."""
+    in_block = (batches.c.block_number == number, batches.c.block_hash == block_hash)
+    c = batches.c
+    done = connection.execute(
+        select(c.id, c.kind, c.member_id, c.merchant_id, c.nonce, c.label).where(
+            c.state == BatchState.SEALED.value, *in_block
+        )
+    ).all()
+    batch_ids = [batch.id for batch in done]
+    count = 0
+    for part in parts(batch_ids):
+        count += _end_orders(connection, part, {"state": State.FINAL.value, "changed_at": now})
+        connection.execute(
+            update(batches)
+            .where(c.id.in_(part))
+            .values(state=BatchState.DONE.value, changed_at=now)
+        )
+    _note_effects(connection, done, now)
+    _end_slots(connection, number, block_hash, now)
+    return count
+
+
+def _end_orders(connection: Connection, batch_ids: Sequence[int], values: dict[str, Any]) -> int:
+    """Ends the open orders of these batches and releases what they held."""
+    c = orders.c
+    mine = (c.batch_id.in_(batch_ids), c.state < State.FINAL.value)
+    release(connection, mine)
+    faults.point("settle.before_release")
+    return connection.execute(update(orders).where(*mine).values(**values)).rowcount
+
+
+def release(connection: Connection, which: Sequence[Any]) -> None:
+    """Takes what the orders `which` hold off their merchants' and members' totals."""
+    c = orders.c
+    money = connection.execute(
+        select(c.merchant_id, func.sum(c.hold))
+        .where(*which, c.kind == Kind.ISSUE.value)
+        .group_by(c.merchant_id)
+        .order_by(c.merchant_id)
+    )
+    points = connection.execute(
+        select(c.member_id, func.sum(c.hold))
+        .where(*which, c.kind.in_((Kind.REDEEM.value, Kind.TRANSFER.value)))
+        .group_by(c.member_id)
+        .order_by(c.member_id)
+    )
+    for statement, sums in ((_RELEASE_MONEY, money.all()), (_RELEASE_POINTS, points.all())):
+        if sums:
+            rows = [{"row_id": row_id, "amount": int(amount)} for row_id, amount in sums]
+            connection.execute(statement, rows)
+
+
+def _note_effects(connection: Connection, done: Sequence[Any], now: int) -> None:
+    """What the end of a batch means beyond its orders: nonces, memberships, registrations."""
+    used = [
+        {"row_id": b.member_id, "nonce": b.nonce}
+        for b in done
+        if b.member_id and b.nonce is not None
+    ]
+    if used:
+        connection.execute(_NONCE_USED, used)
+    joined = [{"row_id": b.member_id, "at": now} for b in done if b.kind == Kind.JOIN]
+    if joined:
+        connection.execute(_JOINED, joined)
+    registered = [b.merchant_id for b in done if b.label == REGISTER]
+    if registered:
+        connection.execute(update(merchants).where(merchants.c.id.in_(registered)).values(state=1))
+
+
+REGISTER = "register merchant"
+"""The label of the call that registers a merchant; its end makes the merchant active."""
+
+
+def _end_slots(connection: Connection, number: int, block_hash: bytes, now: int) -> None:
+    c = attempts.c
+    mined = select(c.slot_id).where(
+        c.state == AttemptState.MINED.value, c.block_number == number, c.block_hash == block_hash
+    )
+    slot_ids = list(connection.execute(mined).scalars())
+    for part in parts(slot_ids):
+        connection.execute(
+            update(attempts)
+            .where(c.slot_id.in_(part), c.state == AttemptState.MINED.value)
+            .values(state=AttemptState.FINAL.value)
+        )
+        connection.execute(
+            update(attempts)
+            .where(c.slot_id.in_(part), c.state < AttemptState.FINAL.value)
+            .values(state=AttemptState.SUPERSEDED.value)
+        )
+        connection.execute(
+            update(nonce_slots)
+            .where(nonce_slots.c.id.in_(part))
+            .values(state=SlotState.OURS.value, changed_at=now)
+        )
+
+
+def bury_call(connection: Connection, batch: Any, now: int) -> None:
+    """A call of the operator's was mined and reverted: it is over, and a person has to look."""
+    log.error("the call %r was mined and reverted", batch.label)
+    connection.execute(
+        update(batches)
+        .where(batches.c.id == batch.id)
+        .values(state=BatchState.VOID.value, reason="reverted", changed_at=now)
+    )
+
+
+def bury(
+    connection: Connection, batch_id: int, reason: str, failed: Sequence[int], now: int
+) -> int:
+    """A batch is proven dead: its orders wait again, save those in `failed` (row numbers).
+
+    Returns how many orders failed.
+    """
+    voided = connection.execute(
+        update(batches)
+        .where(batches.c.id == batch_id, batches.c.state == BatchState.SEALED.value)
+        .values(state=BatchState.VOID.value, reason=reason, changed_at=now)
+    )
+    if voided.rowcount != 1:
+        return 0
+    c = orders.c
+    count = 0
+    for part in parts(list(failed)):
+        which = (c.id.in_(part), c.batch_id == batch_id, c.state < State.FINAL.value)
+        release(connection, which)
+        count += connection.execute(
+            update(orders)
+            .where(*which)
+            .values(
+                state=State.FAILED.value,
+                failure="rejected_on_chain",
+                failure_detail=reason,
+                changed_at=now,
+            )
+        ).rowcount
+    connection.execute(
+        update(orders)
+        .where(c.batch_id == batch_id, c.state < State.FINAL.value)
+        .values(state=State.ACCEPTED.value, batch_id=None, voids=c.voids + 1, changed_at=now)
+    )
+    return count

@@ -1,0 +1,190 @@
+"""The relay as one thing: scan for work, do it, scan again. A wake-up only makes the next scan come
+sooner; nothing depends on it.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from sqlalchemy import Connection, func, select
+
+from gateway.books import Books
+from gateway.clock import NetworkClock
+from gateway.codes import BatchState, Kind, State
+from gateway.custody import Custody, Purpose
+from gateway.database import Database
+from gateway.errors import NotReady, ReorgBelowFinality
+from gateway.model import DrainResult
+from gateway.operator.calls import open_calls
+from gateway.relay.chain import Chain
+from gateway.relay.seal import Sealer
+from gateway.relay.send import FeePolicy, Sender
+from gateway.relay.settle import Settled, Settler
+from gateway.relay.slots import SlotKeeper
+from gateway.tables import batches, orders
+from wallet_sdk.contracts import Network
+from wallet_sdk.errors import RpcUnavailable
+from wallet_sdk.types import address_bytes
+
+log = logging.getLogger(__name__)
+
+# A drain gives up when nothing has moved for this long: the chain stands still, or what is left
+# waits for a time that has not come.
+IDLE_MAX_S = 10.0
+IDLE_PAUSE_S = 0.02
+# With `mine` the chain cannot be slow: a few rounds without movement mean that nothing will move.
+IDLE_ROUNDS_MAX = 3
+
+BACK_PRESSURE_S = 1.0
+
+
+class Relay:
+    """Seals, sends and settles. `scan` is one pass; `start` runs passes in a thread."""
+
+    def __init__(
+        self,
+        database: Database,
+        custody: Custody,
+        chain: Chain,
+        network: Network,
+        books: Books,
+        clock: NetworkClock,
+        *,
+        order_ttl_s: int,
+        fee_policy: FeePolicy,
+        interval_s: float,
+        advance_mirror: Callable[[], None],
+    ) -> None:
+        deployment = network.deployment
+        relayer = address_bytes(custody.network_addresses()[Purpose.RELAYER])
+        self._database = database
+        self._advance_mirror = advance_mirror
+        self._interval_s = interval_s
+        self._sealer = Sealer(database, custody, clock, deployment, order_ttl_s)
+        self._slots = SlotKeeper(database, chain, clock, deployment.chain_id, relayer)
+        coalition = deployment.address("Coalition")
+        self._sender = Sender(database, custody, chain, clock, coalition, fee_policy)
+        self._settler = Settler(database, chain, network, books, clock)
+        # One scan at a time in this process: `drain` and the thread take turns.
+        self._turn = threading.Lock()
+        self._woken = threading.Event()
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+        self.stopped_by: str | None = None
+
+    # ---- one pass
+
+    def send(self) -> int:
+        """Seals and sends what waits. Returns how much moved. Raises RpcUnavailable."""
+        with self._turn:
+            return self._sealer.run_once() + self._slots.run_once() + self._sender.run_once()
+
+    def settle(self) -> Settled:
+        """Looks at what became of it. Raises RpcUnavailable, NotReady, ReorgBelowFinality."""
+        with self._turn:
+            return self._settler.run_once()
+
+    def scan(self) -> int:
+        """Everything once. Returns how much moved."""
+        moved = self.send()
+        settled = self.settle()
+        if settled.included or settled.moved:
+            self._advance_mirror()
+            settled = self.settle()
+        return moved + settled.moved + settled.included + settled.final
+
+    # ---- until nothing is open
+
+    def drain(self, mine: Callable[[], None] | None) -> DrainResult:
+        """Scans until no order and no call is open, or nothing moves any more."""
+        result = _Tally()
+        idle_rounds, moved_at = 0, time.monotonic()
+        while True:
+            sent = self.send()
+            if mine is not None:
+                mine()
+            self._advance_mirror()
+            settled = self.settle()
+            result.add(sent, settled)
+            if sent or settled.moved or settled.included:
+                idle_rounds, moved_at = 0, time.monotonic()
+            else:
+                idle_rounds += 1
+            left = self.open_work()
+            still = time.monotonic() - moved_at
+            hopeless = idle_rounds >= IDLE_ROUNDS_MAX if mine is not None else still >= IDLE_MAX_S
+            if left == 0 or hopeless:
+                return result.done(left)
+            if idle_rounds and mine is None:
+                time.sleep(IDLE_PAUSE_S)
+
+    def open_work(self) -> int:
+        """Orders that have not ended, and calls."""
+        with self._database.read() as connection:
+            return open_orders(connection) + open_calls(connection)
+
+    # ---- the thread
+
+    def start(self) -> None:
+        """Starts the thread."""
+        self._stopping.clear()
+        self._thread = threading.Thread(target=self._run, name="relay", daemon=True)
+        self._thread.start()
+
+    def wake(self) -> None:
+        """There may be work: the next scan need not wait."""
+        self._woken.set()
+
+    def stop(self) -> None:
+        """Ends the thread after the scan in hand."""
+        self._stopping.set()
+        self._woken.set()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            self._woken.clear()
+            pause = self._interval_s
+            try:
+                if self.scan():
+                    pause = min(pause, 0.1)
+            except (RpcUnavailable, NotReady) as error:
+                # Back-pressure is never failure: everything stays as it is stored.
+                log.warning("the relay waits: %s", error)
+                pause = BACK_PRESSURE_S
+            except ReorgBelowFinality as error:
+                log.critical("the relay has stopped: %s", error)
+                self.stopped_by = str(error)
+                return
+            except Exception:
+                log.exception("a scan of the relay failed; it is tried again")
+                pause = BACK_PRESSURE_S
+            self._woken.wait(pause)
+
+
+class _Tally:
+    def __init__(self) -> None:
+        self.sent = self.final = self.failed = self.rounds = 0
+
+    def add(self, sent: int, settled: Settled) -> None:
+        self.sent += sent
+        self.final += settled.final
+        self.failed += settled.failed
+        self.rounds += 1
+
+    def done(self, left: int) -> DrainResult:
+        return DrainResult(self.sent, self.final, self.failed, left, self.rounds)
+
+
+def open_orders(connection: Connection) -> int:
+    """Orders that have not ended: waiting ones, and those inside live batches."""
+    waiting = select(func.count()).where(orders.c.state == State.ACCEPTED.value)
+    inside = select(func.coalesce(func.sum(batches.c.order_count), 0)).where(
+        batches.c.state < BatchState.DONE.value, batches.c.kind != Kind.CALL.value
+    )
+    return int(connection.execute(waiting).scalar_one()) + int(
+        connection.execute(inside).scalar_one()
+    )

@@ -1,0 +1,114 @@
+"""Blocks that are no longer on the chain, and nonces that somebody else used: orders go back.
+
+An ordinary path: nothing is lost, since what was signed is stored and goes out again.
+"""
+
+import logging
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, select, union, update
+
+from gateway.codes import AttemptState, BatchState, SlotState, State
+from gateway.orders.known import parts
+from gateway.tables import attempts, batches, nonce_slots, orders
+
+log = logging.getLogger(__name__)
+
+BlockId = tuple[int, bytes]
+"""A block's number and hash."""
+
+
+def watched_blocks(connection: Connection) -> list[BlockId]:
+    """Blocks that hold something of ours and are not final yet, the lowest first."""
+    b, a = batches.c, attempts.c
+    found = connection.execute(
+        union(
+            select(b.block_number, b.block_hash).where(
+                b.state == BatchState.SEALED.value, b.block_number.is_not(None)
+            ),
+            select(a.block_number, a.block_hash).where(a.state == AttemptState.MINED.value),
+        )
+    )
+    return sorted((number, bytes(block_hash)) for number, block_hash in found)
+
+
+def newest_final(connection: Connection) -> BlockId | None:
+    """The newest block that was final for us: the anchor that must never move."""
+    c = attempts.c
+    row = connection.execute(
+        select(c.block_number, c.block_hash)
+        .where(c.state == AttemptState.FINAL.value)
+        .order_by(c.id.desc())
+        .limit(1)
+    ).one_or_none()
+    return None if row is None else (row.block_number, bytes(row.block_hash))
+
+
+def take_back(connection: Connection, gone: Sequence[BlockId], now: int) -> int:
+    """What stood in these blocks is offered again; its orders are submitted once more."""
+    moved = 0
+    for number, block_hash in gone:
+        log.warning("block %d (0x%s) is no longer on the chain", number, block_hash.hex())
+        c = batches.c
+        inside = list(
+            connection.execute(
+                select(c.id).where(
+                    c.state == BatchState.SEALED.value,
+                    c.block_number == number,
+                    c.block_hash == block_hash,
+                )
+            ).scalars()
+        )
+        for part in parts(inside):
+            connection.execute(
+                update(orders)
+                .where(orders.c.batch_id.in_(part), orders.c.state == State.INCLUDED.value)
+                .values(state=State.SUBMITTED.value, changed_at=now)
+            )
+            connection.execute(
+                update(batches)
+                .where(c.id.in_(part))
+                .values(block_number=None, block_hash=None, tx_hash=None, changed_at=now)
+            )
+        back = connection.execute(
+            update(attempts)
+            .where(
+                attempts.c.state == AttemptState.MINED.value,
+                attempts.c.block_number == number,
+                attempts.c.block_hash == block_hash,
+            )
+            .values(state=AttemptState.OFFERED.value, block_number=None, block_hash=None)
+        )
+        moved += len(inside) + back.rowcount
+    return moved
+
+
+def give_up_slots(connection: Connection, slot_ids: Sequence[int], now: int) -> int:
+    """These nonces are used up without us: their batches need other slots."""
+    c = nonce_slots.c
+    for part in parts(list(slot_ids)):
+        log.error("%d nonces of a relayer were used by somebody else", len(part))
+        inside = select(batches.c.id).where(
+            batches.c.slot_id.in_(part), batches.c.state == BatchState.SEALED.value
+        )
+        batch_ids = list(connection.execute(inside).scalars())
+        for some in parts(batch_ids):
+            connection.execute(
+                update(orders)
+                .where(orders.c.batch_id.in_(some), orders.c.state == State.SUBMITTED.value)
+                .values(state=State.BATCHED.value, changed_at=now)
+            )
+            connection.execute(
+                update(batches).where(batches.c.id.in_(some)).values(slot_id=None, changed_at=now)
+            )
+        connection.execute(
+            update(attempts)
+            .where(attempts.c.slot_id.in_(part), attempts.c.state < AttemptState.FINAL.value)
+            .values(state=AttemptState.SUPERSEDED.value)
+        )
+        connection.execute(
+            update(nonce_slots)
+            .where(c.id.in_(part))
+            .values(state=SlotState.STRANGERS.value, changed_at=now)
+        )
+    return len(slot_ids)

@@ -1,0 +1,253 @@
+"""Waiting orders into batches, and batches into signed orders.
+
+Two steps, each harmless to repeat. *Open*: one short transaction puts waiting orders into batches
+and gives out the nonces, under row locks. *Seal*: the batch is signed outside of any transaction
+and the signature stored; until then nothing of it has left the process, so a batch that is found
+open after a crash is simply signed (again).
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Select, bindparam, func, insert, select, update
+
+from gateway import faults
+from gateway.clock import NetworkClock
+from gateway.codes import BatchState, Kind, State
+from gateway.custody import Custody
+from gateway.database import Database
+from gateway.orders.known import parts
+from gateway.relay import gas
+from gateway.relay.signing import Signing
+from gateway.tables import batches, members, merchants, orders
+from wallet_sdk.deployment import Deployment
+
+# One scan takes at most this many orders: a transaction of well under a second.
+ORDERS_MAX = 20_000
+
+# Highest distance of a new nonce from the highest used one, and from the lowest still in flight:
+# the chain's window of five and one (`design.md` 2).
+NONCE_REACH = 6
+
+_STORE = (
+    update(batches)
+    .where(batches.c.id == bindparam("row_id"), batches.c.state == BatchState.OPEN.value)
+    .values(
+        state=BatchState.SEALED.value,
+        digest=bindparam("new_digest"),
+        wire=bindparam("new_wire"),
+        deadline=bindparam("new_deadline"),
+        changed_at=bindparam("now"),
+    )
+)
+_TAKE = (
+    update(orders)
+    .where(orders.c.id == bindparam("order_id"), orders.c.state == State.ACCEPTED.value)
+    .values(state=State.BATCHED.value, batch_id=bindparam("into"), changed_at=bindparam("now"))
+)
+
+_WAITING_ISSUES = (
+    select(orders.c.id, orders.c.merchant_id)
+    .where(orders.c.state == State.ACCEPTED.value, orders.c.kind == Kind.ISSUE.value)
+    .order_by(orders.c.id)
+    .limit(ORDERS_MAX)
+)
+
+
+def _waiting_of_members() -> Select[tuple[int, int, int, int]]:
+    """The oldest waiting orders of each member: one with a long queue holds up nobody else."""
+    rank = func.row_number().over(partition_by=orders.c.member_id, order_by=orders.c.id)
+    ranked = (
+        select(
+            orders.c.id,
+            orders.c.kind,
+            orders.c.merchant_id,
+            orders.c.member_id,
+            rank.label("rank"),
+        )
+        .where(orders.c.state == State.ACCEPTED.value, orders.c.kind != Kind.ISSUE.value)
+        .subquery()
+    )
+    c = ranked.c
+    return (
+        select(c.id, c.kind, c.merchant_id, c.member_id)
+        .where(c.rank <= NONCE_REACH)
+        .order_by(c.id)
+        .limit(ORDERS_MAX)
+    )
+
+
+_WAITING_OF_MEMBERS = _waiting_of_members()
+
+
+@dataclass(slots=True)
+class _NewBatch:
+    row: dict[str, Any]
+    order_ids: list[int]
+
+
+class Sealer:
+    """Opens and seals batches. One at a time per process; several processes do not disturb."""
+
+    def __init__(
+        self,
+        database: Database,
+        custody: Custody,
+        clock: NetworkClock,
+        deployment: Deployment,
+        order_ttl_s: int,
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._signing = Signing(database, custody, deployment, order_ttl_s)
+
+    def run_once(self) -> int:
+        """Opens what waits, seals what is open. Returns how many batches were sealed."""
+        while self._open():
+            pass
+        return self._seal()
+
+    # ---- open
+
+    def _open(self) -> bool:
+        """One bounded step; True where more may wait."""
+        now = self._clock.now()
+        with self._database.write() as connection:
+            self._database.lock_name(connection, "sealing")
+            issues = connection.execute(_WAITING_ISSUES).all()
+            of_members = connection.execute(_WAITING_OF_MEMBERS).all()
+            new = self._issue_batches(connection, issues, now)
+            new += self._member_batches(connection, of_members, now)
+            if not new:
+                return False
+            # Ids in the order of the oldest order inside: what came first is relayed first.
+            new.sort(key=lambda batch: batch.order_ids[0])
+            self._store(connection, new, now)
+            faults.point("seal.before_commit")
+        return ORDERS_MAX in (len(issues), len(of_members))
+
+    def _store(self, connection: Connection, new: Sequence[_NewBatch], now: int) -> None:
+        statement = insert(batches).returning(batches.c.id, sort_by_parameter_order=True)
+        numbers = connection.execute(statement, [batch.row for batch in new]).scalars().all()
+        rows = [
+            {"order_id": order_id, "into": number, "now": now}
+            for number, batch in zip(numbers, new, strict=True)
+            for order_id in batch.order_ids
+        ]
+        connection.execute(_TAKE, rows)
+
+    def _issue_batches(
+        self, connection: Connection, waiting: Sequence[Any], now: int
+    ) -> list[_NewBatch]:
+        by_merchant: defaultdict[int, list[int]] = defaultdict(list)
+        for row in waiting:
+            by_merchant[row.merchant_id].append(row.id)
+        new: list[_NewBatch] = []
+        c = merchants.c
+        for merchant, order_ids in sorted(by_merchant.items()):
+            query = select(c.till_key, c.next_nonce).where(c.id == merchant)
+            till_key, nonce = connection.execute(self._database.lock_rows(query)).one()
+            pieces = [
+                order_ids[i : i + gas.ISSUE_ENTRIES_MAX]
+                for i in range(0, len(order_ids), gas.ISSUE_ENTRIES_MAX)
+            ]
+            for offset, piece in enumerate(pieces):
+                batch = _row(Kind.ISSUE, bytes(till_key), nonce + offset, len(piece), now)
+                batch |= {"merchant_id": merchant, "gas": gas.of_order(Kind.ISSUE, len(piece))}
+                new.append(_NewBatch(batch, piece))
+            connection.execute(
+                update(merchants).where(c.id == merchant).values(next_nonce=nonce + len(pieces))
+            )
+        return new
+
+    def _member_batches(
+        self, connection: Connection, waiting: Sequence[Any], now: int
+    ) -> list[_NewBatch]:
+        by_member: defaultdict[int, list[Any]] = defaultdict(list)
+        for row in waiting:
+            by_member[row.member_id].append(row)
+        new: list[_NewBatch] = []
+        c = members.c
+        for part in parts(sorted(by_member)):
+            query = select(c.id, c.address, c.nonce_highest).where(c.id.in_(part)).order_by(c.id)
+            locked = connection.execute(self._database.lock_rows(query)).all()
+            live = self._live_nonces(connection, part)
+            for member in locked:
+                mine = by_member[member.id]
+                free = free_nonces(member.nonce_highest, live[member.id], len(mine))
+                for order, nonce in zip(mine, free, strict=False):
+                    kind = Kind(order.kind)
+                    batch = _row(kind, bytes(member.address), nonce, 1, now)
+                    batch |= {"member_id": member.id, "gas": gas.of_order(kind)}
+                    if kind is Kind.REDEEM:
+                        batch["merchant_id"] = order.merchant_id
+                    new.append(_NewBatch(batch, [order.id]))
+        return new
+
+    def _live_nonces(
+        self, connection: Connection, member_ids: Sequence[int]
+    ) -> defaultdict[int, set[int]]:
+        query = select(batches.c.member_id, batches.c.nonce).where(
+            batches.c.member_id.in_(member_ids), batches.c.state < BatchState.DONE.value
+        )
+        live: defaultdict[int, set[int]] = defaultdict(set)
+        for member_id, nonce in connection.execute(query):
+            live[member_id].add(nonce)
+        return live
+
+    # ---- seal
+
+    def _seal(self) -> int:
+        sealed = 0
+        while True:
+            signed = self._signing.sign_open(self._clock.now())
+            if not signed:
+                return sealed
+            faults.point("seal.signed_not_stored")
+            now = self._clock.now()
+            with self._database.write() as connection:
+                # Where another process was quicker the row is no longer open, and this signature
+                # is dropped: it has never left.
+                connection.execute(
+                    _STORE,
+                    [
+                        {
+                            "row_id": s.batch_id,
+                            "new_digest": s.digest,
+                            "new_wire": s.wire,
+                            "new_deadline": s.deadline,
+                            "now": now,
+                        }
+                        for s in signed
+                    ],
+                )
+            sealed += len(signed)
+            faults.point("seal.sealed")
+
+
+def free_nonces(highest: int, live: set[int], wanted: int) -> list[int]:
+    """Up to `wanted` nonces that a member may sign now, lowest first.
+
+    `highest`: the highest one that a final block used up; `live`: those of batches that may still
+    take effect. The chain takes a nonce at most 6 above the highest used, and remembers the five
+    below it one by one: a nonce must not outrun the lowest live one by more than that.
+    """
+    lowest = min(live, default=highest + 1)
+    last = min(highest + NONCE_REACH, lowest + NONCE_REACH - 1)
+    return [n for n in range(highest + 1, last + 1) if n not in live][:wanted]
+
+
+def _row(kind: Kind, signer: bytes, nonce: int, order_count: int, now: int) -> dict[str, Any]:
+    return {
+        "kind": kind.value,
+        "state": BatchState.OPEN.value,
+        "signer": signer,
+        "merchant_id": None,
+        "member_id": None,
+        "nonce": nonce,
+        "order_count": order_count,
+        "created_at": now,
+        "changed_at": now,
+    }

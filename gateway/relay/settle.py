@@ -1,0 +1,301 @@
+"""What became of what was sent: included, final, rejected, or proven dead.
+
+Three looks at the chain, each stored in one short transaction:
+receipts of live attempts (*included*, or news of a rejection) · blocks that have become final, or
+are no longer on the chain (*final*, or back) · batches whose deadline has passed in a final block
+(`burial`). A block hash decides, never a number alone.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, select, update
+
+from gateway import faults
+from gateway.books import Books
+from gateway.clock import NetworkClock
+from gateway.codes import AttemptState, BatchState, Kind, SlotState, State
+from gateway.database import Database
+from gateway.errors import ReorgBelowFinality
+from gateway.orders.known import parts
+from gateway.relay import evidence, finish, gas, reorg
+from gateway.relay.burial import Burial
+from gateway.relay.chain import Block, Chain, Receipt
+from gateway.relay.slots import by_slot
+from gateway.tables import attempts, batches, nonce_slots, orders
+from wallet_sdk.contracts import Network
+from wallet_sdk.types import address_bytes
+
+log = logging.getLogger(__name__)
+
+# Attempts asked for in one scan; with IN_FLIGHT_MAX a relayer this is many relayers.
+ATTEMPTS_MAX = 200
+
+# A rejected order is offered again after 2, 4, 8 ... seconds of network time, at most this long.
+BACKOFF_MAX_S = 120
+
+_INCLUDE = (
+    update(batches)
+    .where(batches.c.id == bindparam("row_id"), batches.c.state == BatchState.SEALED.value)
+    .values(
+        block_number=bindparam("number"),
+        block_hash=bindparam("in_block"),
+        tx_hash=bindparam("in_tx"),
+        reason=None,
+        changed_at=bindparam("now"),
+    )
+)
+_TAKE_BACK = (
+    update(batches)
+    .where(batches.c.id == bindparam("row_id"), batches.c.state == BatchState.SEALED.value)
+    .values(
+        slot_id=None,
+        reason=bindparam("why"),
+        due_at=bindparam("due"),
+        tries=batches.c.tries + 1,
+        gas=bindparam("new_gas"),
+        changed_at=bindparam("now"),
+    )
+)
+
+
+@dataclass(slots=True)
+class Settled:
+    """What one scan moved, in orders; `moved` counts every change of anything."""
+
+    included: int = 0
+    final: int = 0
+    failed: int = 0
+    moved: int = 0
+
+
+class Settler:
+    """Reads the chain and writes down what it says."""
+
+    def __init__(
+        self,
+        database: Database,
+        chain: Chain,
+        network: Network,
+        books: Books,
+        clock: NetworkClock,
+    ) -> None:
+        self._database = database
+        self._chain = chain
+        self._books = books
+        self._clock = clock
+        self._coalition = address_bytes(network.deployment.address("Coalition"))
+        self._burial = Burial(database, network, books, clock)
+
+    def run_once(self) -> Settled:
+        """One scan. Raises RpcUnavailable, NotReady, ReorgBelowFinality; what was stored stays."""
+        settled = Settled()
+        final = self._chain.final_block()
+        self._see_receipts(settled)
+        if final is not None:
+            self._see_strangers(final, settled)
+        self._see_blocks(final, settled)
+        if final is not None:
+            settled.failed += self._burial.run_once(final, settled)
+        return settled
+
+    # ---- receipts
+
+    def _see_receipts(self, settled: Settled) -> None:
+        with self._database.read() as connection:
+            query = (
+                select(attempts.c.id, attempts.c.slot_id, attempts.c.hash)
+                .where(attempts.c.state <= AttemptState.OFFERED.value)
+                .order_by(attempts.c.id)
+                .limit(ATTEMPTS_MAX)
+            )
+            live = connection.execute(query).all()
+        if not live:
+            return
+        receipts = self._chain.receipts([bytes(attempt.hash) for attempt in live])
+        mined = [(a, r) for a, r in zip(live, receipts, strict=True) if r is not None]
+        if not mined:
+            return
+        # A receipt may come from a back end that has not seen a reorg yet: its block must be the
+        # canonical one at its height, on the same node.
+        canonical = self._chain.blocks(sorted({r.block_number for _, r in mined}))
+        seen = [(a, r) for a, r in mined if _is_canonical(canonical, r.block_number, r.block_hash)]
+        faults.point("settle.receipt_not_stored")
+        now = self._clock.now()
+        with self._database.write() as connection:
+            inside = self._inside(connection, [attempt.slot_id for attempt, _ in seen])
+            for attempt, receipt in seen:
+                self._store_receipt(
+                    connection, attempt, receipt, inside[attempt.slot_id], settled, now
+                )
+        faults.point("settle.included")
+
+    def _inside(self, connection: Connection, slot_ids: Sequence[int]) -> Any:
+        c = batches.c
+        columns = (c.id, c.slot_id, c.kind, c.digest, c.tries, c.gas, c.state, c.label)
+        query = select(*columns).where(c.slot_id.in_(slot_ids), c.state == BatchState.SEALED.value)
+        return by_slot(connection.execute(query.order_by(c.id)).all())
+
+    def _store_receipt(
+        self,
+        connection: Connection,
+        attempt: Any,
+        receipt: Receipt,
+        inside: Sequence[Any],
+        settled: Settled,
+        now: int,
+    ) -> None:
+        connection.execute(
+            update(attempts)
+            .where(attempts.c.id == attempt.id)
+            .values(
+                state=AttemptState.MINED.value,
+                block_number=receipt.block_number,
+                block_hash=receipt.block_hash,
+            )
+        )
+        settled.moved += 1
+        found = evidence.read(
+            receipt, self._coalition, [bytes(b.digest) for b in inside if b.digest is not None]
+        )
+        included, back = [], []
+        for batch in inside:
+            if receipt.ok and (batch.kind == Kind.CALL or bytes(batch.digest) in found.effective):
+                included.append(batch)
+            elif batch.kind == Kind.CALL:
+                finish.bury_call(connection, batch, now)
+            else:
+                back.append(self._back(batch, receipt, found, now))
+        self._store_included(connection, included, attempt, receipt, settled, now)
+        if back:
+            connection.execute(_TAKE_BACK, back)
+            _move(connection, [b["row_id"] for b in back], (State.SUBMITTED,), State.BATCHED, now)
+
+    def _store_included(
+        self,
+        connection: Connection,
+        included: Sequence[Any],
+        attempt: Any,
+        receipt: Receipt,
+        settled: Settled,
+        now: int,
+    ) -> None:
+        if not included:
+            return
+        place = {
+            "number": receipt.block_number,
+            "in_block": receipt.block_hash,
+            "in_tx": bytes(attempt.hash),
+            "now": now,
+        }
+        connection.execute(_INCLUDE, [{"row_id": batch.id, **place} for batch in included])
+        batch_ids = [batch.id for batch in included]
+        before = (State.BATCHED, State.SUBMITTED)
+        settled.included += _move(connection, batch_ids, before, State.INCLUDED, now)
+
+    def _back(
+        self, batch: Any, receipt: Receipt, found: evidence.Evidence, now: int
+    ) -> dict[str, Any]:
+        """A batch that had no effect in a mined relay goes onto another slot, a while later."""
+        reason, new_gas = None, batch.gas
+        if not receipt.ok:
+            # The relay as a whole ran out of gas: the estimates were too low.
+            new_gas = min(batch.gas * 3 // 2, gas.TRANSACTION_GAS_MAX - gas.RELAY_BASE)
+            log.error("a relay was mined and reverted; its orders are packed with more gas")
+        elif bytes(batch.digest) in found.rejected:
+            reason = evidence.told(found.rejected[bytes(batch.digest)])
+            log.warning("batch %d was rejected: %s", batch.id, reason)
+        wait = min(2 ** (batch.tries + 1), BACKOFF_MAX_S)
+        return {
+            "row_id": batch.id,
+            "why": reason,
+            "due": now + wait,
+            "new_gas": new_gas,
+            "now": now,
+        }
+
+    # ---- a nonce that somebody else used
+
+    def _see_strangers(self, final: Block, settled: Settled) -> None:
+        """A slot whose nonce is used up in a final block without any of our bytes in it."""
+        c = nonce_slots.c
+        with self._database.read() as connection:
+            query = (
+                select(c.id, c.relayer, c.nonce)
+                .where(c.state < SlotState.OURS.value)
+                .where(~c.id.in_(_slots_mined()))
+            )
+            unmined = connection.execute(query).all()
+        if not unmined:
+            return
+        relayers = {bytes(slot.relayer) for slot in unmined}
+        used = {r: self._chain.transaction_count(r, final.number) for r in relayers}
+        lost = [slot.id for slot in unmined if slot.nonce < used[bytes(slot.relayer)]]
+        if lost and not self._some_mined(lost):
+            with self._database.write() as connection:
+                settled.moved += reorg.give_up_slots(connection, lost, self._clock.now())
+
+    def _some_mined(self, slot_ids: Sequence[int]) -> bool:
+        """Whether a receipt came in after all (the count may be younger than our first look)."""
+        with self._database.read() as connection:
+            query = select(attempts.c.hash).where(attempts.c.slot_id.in_(slot_ids))
+            hashes = [bytes(row.hash) for row in connection.execute(query)]
+        return any(receipt is not None for receipt in self._chain.receipts(hashes))
+
+    # ---- blocks
+
+    def _see_blocks(self, final: Block | None, settled: Settled) -> None:
+        with self._database.read() as connection:
+            blocks = reorg.watched_blocks(connection)
+            anchor = reorg.newest_final(connection)
+        if not blocks:
+            return
+        numbers = {number for number, _ in blocks} | ({anchor[0]} if anchor else set())
+        canonical = self._chain.blocks(sorted(numbers))
+        if anchor and not _is_canonical(canonical, *anchor):
+            raise ReorgBelowFinality(
+                f"block {anchor[0]} was final and is another one now", block=anchor[0]
+            )
+        gone = [b for b in blocks if not _is_canonical(canonical, *b)]
+        head = self._books.head()
+        known = -1 if head is None else head.number
+        settled_to = -1 if final is None else min(final.number, known)
+        # Final means that the mirror has it too: a hold is released only when the balance that the
+        # next decision reads has already changed.
+        done = [b for b in blocks if b not in gone and b[0] <= settled_to]
+        now = self._clock.now()
+        with self._database.write() as connection:
+            if gone:
+                settled.moved += reorg.take_back(connection, gone, now)
+            for number, block_hash in done:
+                count = finish.finalize(connection, number, block_hash, now)
+                settled.final += count
+                settled.moved += 1
+
+
+def _slots_mined() -> Any:
+    return select(attempts.c.slot_id).where(attempts.c.state == AttemptState.MINED.value)
+
+
+def _is_canonical(blocks: dict[int, Block], number: int, block_hash: bytes) -> bool:
+    block = blocks.get(number)
+    return block is not None and block.hash == block_hash
+
+
+def _move(
+    connection: Connection,
+    batch_ids: Sequence[int],
+    before: Sequence[State],
+    after: State,
+    now: int,
+) -> int:
+    moved = 0
+    for part in parts(batch_ids):
+        moved += connection.execute(
+            update(orders)
+            .where(orders.c.batch_id.in_(part), orders.c.state.in_([s.value for s in before]))
+            .values(state=after.value, changed_at=now)
+        ).rowcount
+    return moved

@@ -1,0 +1,305 @@
+"""The order book's tables. Alembic's revisions make them; a test holds the two together.
+
+Rows are slim, since a year of purchases is hundreds of thousands of them: ids are 16 bytes, states
+and kinds small numbers (`gateway.codes`). There are no foreign keys between orders and the rest:
+rows are never deleted, and a check per inserted line costs more than it could ever find.
+On PostgreSQL all of it lies in the schema `orders` (by search_path), on SQLite in orders.db.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+metadata = MetaData()
+
+# SQLite gives out row numbers only to a column of the very type INTEGER.
+Id = BigInteger().with_variant(Integer, "sqlite")
+Money = BigInteger
+"""Units of the settlement asset that the gateway itself holds; kept under 2^62 by `accept`."""
+
+merchants = Table(
+    "merchants",
+    metadata,
+    # The merchant's number on chain (uint32), chosen here.
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("public_id", LargeBinary(16), nullable=False, unique=True),
+    Column("slug", Text, nullable=False, unique=True),
+    Column("name", Text, nullable=False),
+    Column("state", SmallInteger, nullable=False),
+    Column("owner", LargeBinary(20), nullable=False),
+    Column("till_key", LargeBinary(20), nullable=False),
+    Column("earn_points", BigInteger, nullable=False),
+    Column("earn_per_minor", BigInteger, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("minor_digits", SmallInteger, nullable=False),
+    # The next nonce of a till order; dense, given out at sealing.
+    Column("next_nonce", BigInteger, nullable=False, server_default="1"),
+    # What open issues will be charged.
+    Column("held", Money, nullable=False, server_default="0"),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+members = Table(
+    "members",
+    metadata,
+    # Also the index of the member's HD wallet.
+    Column("id", Id, primary_key=True),
+    Column("public_id", LargeBinary(16), nullable=False, unique=True),
+    Column("external_id", Text, nullable=False, unique=True),
+    Column("address", LargeBinary(20), nullable=False, unique=True),
+    Column("joined_at", BigInteger),
+    # The highest nonce that a final block used up.
+    Column("nonce_highest", Integer, nullable=False, server_default="0"),
+    # Points that open redemptions and transfers will take.
+    Column("held", BigInteger, nullable=False, server_default="0"),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("secret_hash", LargeBinary(32), nullable=False),
+    Column("role", Text, nullable=False),
+    Column("merchant_id", BigInteger),
+    Column("created_at", BigInteger, nullable=False),
+    Column("last_used_at", BigInteger),
+    Column("revoked_at", BigInteger),
+    Index("api_keys_by_merchant", "merchant_id"),
+)
+
+secrets = Table(
+    "secrets",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("tenant", Text, nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("address", LargeBinary(20), nullable=False, unique=True),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Index("secrets_by_purpose", "tenant", "purpose"),
+)
+
+idempotency = Table(
+    "idempotency",
+    metadata,
+    # 0 is the operator, others are merchants.
+    Column("tenant", BigInteger, primary_key=True, autoincrement=False),
+    Column("key", Text, primary_key=True),
+    Column("body_hash", LargeBinary(32), nullable=False),
+    Column("answer", LargeBinary, nullable=False),
+    Column("answered_at", BigInteger, nullable=False),
+)
+
+orders = Table(
+    "orders",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("public_id", LargeBinary(16), nullable=False, unique=True),
+    Column("kind", SmallInteger, nullable=False),
+    Column("state", SmallInteger, nullable=False),
+    # Who asked, and whose references these are: a merchant, or 0 for the network itself.
+    Column("merchant_id", BigInteger, nullable=False),
+    Column("member_id", BigInteger, nullable=False),
+    Column("to_member_id", BigInteger),
+    Column("points", BigInteger, nullable=False),
+    # Held until the end: money of the merchant (issue) or points of the member (redeem, transfer).
+    Column("hold", Money, nullable=False),
+    Column("reference", Text, nullable=False),
+    Column("batch_id", BigInteger),
+    # How often a batch that held it was proven dead.
+    Column("voids", SmallInteger, nullable=False, server_default="0"),
+    Column("follows_id", BigInteger),
+    Column("failure", Text),
+    Column("failure_detail", Text),
+    Column("accepted_at", BigInteger, nullable=False),
+    Column("changed_at", BigInteger, nullable=False),
+    Index(
+        "orders_reference",
+        "merchant_id",
+        "reference",
+        unique=True,
+        sqlite_where=text("state <> 9"),
+        postgresql_where=text("state <> 9"),
+    ),
+    Index(
+        "orders_waiting",
+        "id",
+        sqlite_where=text("state = 1"),
+        postgresql_where=text("state = 1"),
+    ),
+    Index(
+        "orders_by_batch",
+        "batch_id",
+        sqlite_where=text("batch_id IS NOT NULL"),
+        postgresql_where=text("batch_id IS NOT NULL"),
+    ),
+    Index("orders_by_member", "member_id", "id"),
+    Index("orders_by_merchant", "merchant_id", "id"),
+)
+
+refusals = Table(
+    "refusals",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("merchant_id", BigInteger, nullable=False),
+    Column("member_id", BigInteger, nullable=False),
+    Column("kind", SmallInteger, nullable=False),
+    Column("points", BigInteger, nullable=False),
+    Column("reference", Text, nullable=False),
+    Column("code", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Index("refusals_by_merchant", "merchant_id", "id"),
+    Index("refusals_by_member", "member_id", "id"),
+)
+
+batches = Table(
+    "batches",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("kind", SmallInteger, nullable=False),
+    Column("state", SmallInteger, nullable=False),
+    # The till key or member who signs the order; for a call the account that sends it.
+    Column("signer", LargeBinary(20), nullable=False),
+    Column("merchant_id", BigInteger),
+    Column("member_id", BigInteger),
+    # The signed order's own nonce and deadline (network time); a call has neither.
+    Column("nonce", BigInteger),
+    Column("deadline", BigInteger),
+    Column("digest", LargeBinary(32), unique=True),
+    # The signed order on the wire; for a call the target's 20 bytes (none: creation) and its data.
+    Column("wire", LargeBinary),
+    Column("order_count", Integer, nullable=False, server_default="0"),
+    Column("points", BigInteger, nullable=False, server_default="0"),
+    Column("gas", BigInteger, nullable=False, server_default="0"),
+    Column("label", Text),
+    # A call that may be sent only after another one took effect.
+    Column("after_id", BigInteger),
+    Column("slot_id", BigInteger),
+    # Network time before which it is not offered again.
+    Column("due_at", BigInteger, nullable=False, server_default="0"),
+    Column("tries", Integer, nullable=False, server_default="0"),
+    Column("reason", Text),
+    # Where it took effect.
+    Column("block_number", BigInteger),
+    Column("block_hash", LargeBinary(32)),
+    Column("tx_hash", LargeBinary(32)),
+    Column("created_at", BigInteger, nullable=False),
+    Column("changed_at", BigInteger, nullable=False),
+    Index(
+        "batches_live",
+        "state",
+        "id",
+        sqlite_where=text("state < 8"),
+        postgresql_where=text("state < 8"),
+    ),
+    Index(
+        "batches_live_by_member",
+        "member_id",
+        sqlite_where=text("state < 8 AND member_id IS NOT NULL"),
+        postgresql_where=text("state < 8 AND member_id IS NOT NULL"),
+    ),
+    Index("batches_by_slot", "slot_id"),
+    Index("batches_by_label", "label"),
+)
+
+nonce_slots = Table(
+    "nonce_slots",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("chain_id", BigInteger, nullable=False),
+    Column("relayer", LargeBinary(20), nullable=False),
+    Column("nonce", BigInteger, nullable=False),
+    Column("state", SmallInteger, nullable=False),
+    # Gas of the payload, fixed when the slot was reserved.
+    Column("gas_limit", BigInteger, nullable=False),
+    Column("fence", BigInteger, nullable=False, server_default="0"),
+    Column("reserved_at", BigInteger, nullable=False),
+    Column("changed_at", BigInteger, nullable=False),
+    UniqueConstraint("chain_id", "relayer", "nonce", name="nonce_slots_once"),
+    Index(
+        "nonce_slots_live",
+        "id",
+        sqlite_where=text("state < 8"),
+        postgresql_where=text("state < 8"),
+    ),
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("slot_id", BigInteger, nullable=False),
+    Column("purpose", SmallInteger, nullable=False),
+    Column("state", SmallInteger, nullable=False),
+    Column("hash", LargeBinary(32), nullable=False, unique=True),
+    # The exact bytes: nothing else is ever sent.
+    Column("raw", LargeBinary, nullable=False),
+    Column("fee_cap", BigInteger, nullable=False),
+    Column("tip", BigInteger, nullable=False),
+    Column("offers", Integer, nullable=False, server_default="0"),
+    Column("offered_at", BigInteger),
+    Column("block_number", BigInteger),
+    Column("block_hash", LargeBinary(32)),
+    Column("reason", Text),
+    Column("signed_at", BigInteger, nullable=False),
+    Index("attempts_by_slot", "slot_id"),
+    Index(
+        "attempts_live",
+        "id",
+        sqlite_where=text("state < 8"),
+        postgresql_where=text("state < 8"),
+    ),
+)
+
+deposits = Table(
+    "deposits",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("merchant_id", BigInteger, nullable=False),
+    # keccak256 of the bank's reference: used once, here and on chain.
+    Column("bank_reference", LargeBinary(32), nullable=False, unique=True),
+    Column("amount", Money, nullable=False),
+    Column("batch_id", BigInteger, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+)
+
+facts = Table(
+    "facts",
+    metadata,
+    # What the network is: the plan of its deployment, its accounts. Written once.
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("holder", Text, nullable=False),
+    # Grows with every change of holder; writes that carry an older number are refused.
+    Column("fence", BigInteger, nullable=False),
+    # Wall clock: a lease is about processes, not about network time.
+    Column("expires_at", BigInteger, nullable=False),
+)
