@@ -85,13 +85,12 @@ class Formats:
         return self._signed(points, str(size))
 
     def day(self, at: int) -> str:
-        """A date in full: `28 January 2026`."""
+        """A date in full, never broken over two lines: `28 January 2026`."""
         when = datetime.fromtimestamp(at, self.zone)
         month = _MONTHS[self.language][when.month - 1]
         year = when.year + _YEARS_BEFORE[self.language]
-        if self.language == "vi":
-            return f"{when.day} {month}, {year}"
-        return f"{when.day} {month} {year}"
+        comma = "," if self.language == "vi" else ""
+        return f"{when.day} {month}{comma} {year}".replace(" ", _SPACE)
 
     def day_short(self, at: int) -> str:
         """A date for a narrow place, without the year: `28 Jan`, `28/1`, `28 ม.ค.`-like."""

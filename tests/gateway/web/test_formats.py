@@ -7,6 +7,7 @@ import pytest
 
 from gateway.web.formats import Formats, Language, Money, round_ticks
 
+NO_BREAK = "\N{NO-BREAK SPACE}"
 ENGLISH = Formats("en", Money(), UTC)
 NEW_YEAR_EVE_LAST_SECOND = 1_798_761_599  # 2026-12-31 23:59:59 UTC
 
@@ -41,7 +42,7 @@ def test_write_money_exactly__digits_behind_the_cents__all_shown(units: int, sho
 
 @pytest.mark.parametrize(
     ("language", "points", "money"),
-    [("en", "1,234,567", "USD\xa01,234.50"), ("vi", "1.234.567", "USD\xa01.234,50")],
+    [("en", "1,234,567", f"USD{NO_BREAK}1,234.50"), ("vi", "1.234.567", f"USD{NO_BREAK}1.234,50")],
 )
 def test_write_figures__by_language__its_separators(
     language: Language, points: str, money: str
@@ -68,12 +69,14 @@ def test_write_compactly__for_an_axis__one_decimal_under_a_hundred(points: int, 
     [("en", "31 December 2026"), ("vi", "31 tháng 12, 2026"), ("th", "31 ธันวาคม 2569")],
 )
 def test_write_date__by_language__its_months_and_years(language: Language, shown: str) -> None:
-    assert Formats(language, Money(), UTC).day(NEW_YEAR_EVE_LAST_SECOND) == shown
+    assert Formats(language, Money(), UTC).day(NEW_YEAR_EVE_LAST_SECOND) == shown.replace(
+        " ", NO_BREAK
+    )
 
 
 def test_write_date__in_a_zone_ahead_of_utc__is_the_day_there() -> None:
     bangkok = Formats("en", Money(), ZoneInfo("Asia/Bangkok"))
-    assert bangkok.moment(NEW_YEAR_EVE_LAST_SECOND) == "1 January 2027, 06:59"
+    assert bangkok.moment(NEW_YEAR_EVE_LAST_SECOND) == f"1{NO_BREAK}January{NO_BREAK}2027, 06:59"
 
 
 def test_count_days__across_midnight__counts_dates_not_hours() -> None:
