@@ -80,7 +80,7 @@ def planned_addresses(deployer: Address, start_nonce: int) -> dict[str, Address]
 
 
 def plan(params: DeploymentParams, deployer: Address, start_nonce: int) -> list[PlannedTransaction]:
-    """Five creations and one wiring of roles, to be sent with nonces from `start_nonce` on.
+    """Six creations and one wiring of roles, to be sent with nonces from `start_nonce` on.
 
     Raises ArtefactMissing, or DeploymentInvalid when a parameter does not fit its constructor.
     """
@@ -105,6 +105,15 @@ def plan(params: DeploymentParams, deployer: Address, start_nonce: int) -> list[
             authority,
         ),
         "MembershipPass": (at["Points"], authority, params.pass_name, params.pass_symbol),
+        "CoalitionOffice": (
+            at["Points"],
+            at["BankReceipt"],
+            at["MembershipPass"],
+            params.face_value,
+            params.return_cap_bps,
+            ZERO_ADDRESS,
+            authority,
+        ),
         "Coalition": (
             at["Points"],
             at["BankReceipt"],
@@ -114,6 +123,7 @@ def plan(params: DeploymentParams, deployer: Address, start_nonce: int) -> list[
             terms,
             ZERO_ADDRESS,
             authority,
+            at["CoalitionOffice"],
         ),
     }
     made = [

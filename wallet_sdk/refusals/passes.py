@@ -29,3 +29,9 @@ class PassExists(ContractRefused, abi="PassExists(uint256 tokenId)"):
     """The member has this pass already."""
 
     token_id: int
+
+
+class TierTooHigh(ContractRefused, abi="TierTooHigh(uint256 tier)"):
+    """The tier does not fit the pass."""
+
+    tier: int
