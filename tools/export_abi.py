@@ -13,7 +13,7 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 os.environ["SOLCX_BINARY_PATH"] = str(ROOT / "tools")
@@ -24,13 +24,26 @@ TARGET = ROOT / "wallet_sdk" / "abi"
 SOLC_VERSION = "0.8.37"
 OPENZEPPELIN = "node_modules/@openzeppelin/contracts"
 
-# Name of the artefact -> (source unit, contract).
-EXPORTS: dict[str, tuple[str, str]] = {
-    "AccessManager": (f"{OPENZEPPELIN}/access/manager/AccessManager.sol", "AccessManager"),
-    "BankReceipt": ("contracts/interfaces/IBankReceipt.sol", "IBankReceipt"),
-    "Coalition": ("contracts/interfaces/ICoalition.sol", "ICoalition"),
-    "MembershipPass": ("contracts/interfaces/IMembershipPass.sol", "IMembershipPass"),
-    "Points": ("contracts/interfaces/IPoints.sol", "IPoints"),
+RUNS = 1_000_000
+# The office of the Coalition is code that is seldom run and would not fit at the same setting.
+OFFICE_RUNS = 200
+
+
+class Export(NamedTuple):
+    """Where an artefact comes from, and for how many runs of its code it is optimized."""
+
+    unit: str
+    contract: str
+    runs: int = RUNS
+
+
+EXPORTS: dict[str, Export] = {
+    "AccessManager": Export(f"{OPENZEPPELIN}/access/manager/AccessManager.sol", "AccessManager"),
+    "BankReceipt": Export("contracts/BankReceipt.sol", "BankReceipt"),
+    "Coalition": Export("contracts/Coalition.sol", "Coalition"),
+    "CoalitionOffice": Export("contracts/CoalitionOffice.sol", "CoalitionOffice", OFFICE_RUNS),
+    "MembershipPass": Export("contracts/MembershipPass.sol", "MembershipPass"),
+    "Points": Export("contracts/Points.sol", "Points"),
 }
 
 # EIP-170: more deployed code than this cannot be deployed.
@@ -38,7 +51,6 @@ CODE_SIZE_MAX_BYTES = 24_576
 
 SETTINGS: dict[str, Any] = {
     "viaIR": True,
-    "optimizer": {"enabled": True, "runs": 1_000_000},
     "evmVersion": "prague",
     "metadata": {"bytecodeHash": "none"},
     "remappings": [
@@ -46,9 +58,18 @@ SETTINGS: dict[str, Any] = {
         "solady/=node_modules/solady/",
     ],
 }
+# Functions that both halves of the Coalition have: inherited, or called on one half alone.
+SHARED_FUNCTIONS = {
+    "authority",
+    "setAuthority",
+    "isConsumingScheduledOp",
+    "carryOut",
+    "configuration",
+}
+# 2394: the reentrancy guard clears its transient slot at the end of each call.
 # 6335: "leave" may become a keyword of a later Solidity; the word is the domain's, and the compiler
 # is pinned.
-ACCEPTED_WARNINGS = {"6335"}
+ACCEPTED_WARNINGS = {"2394", "6335"}
 OUTPUTS = [
     "abi",
     "evm.bytecode.object",
@@ -57,31 +78,64 @@ OUTPUTS = [
 ]
 
 
-def compile_contracts(wanted: dict[str, tuple[str, str]]) -> dict[str, dict[str, Any]]:
-    """Compiles `wanted` (artefact -> source unit, contract) and returns the artefacts by name.
+def compile_contracts(wanted: dict[str, Export]) -> dict[str, dict[str, Any]]:
+    """Compiles `wanted` and returns the artefacts by name.
 
     Ends the program with the compiler's words when it reports an error.
     """
-    units = sorted({unit for unit, _ in wanted.values()})
+    compiled: dict[str, dict[str, Any]] = {}
+    for runs in sorted({export.runs for export in wanted.values()}):
+        compiled |= compile_group(
+            {name: export for name, export in wanted.items() if export.runs == runs}, runs
+        )
+    return compiled
+
+
+def compile_group(wanted: dict[str, Export], runs: int) -> dict[str, dict[str, Any]]:
+    """Compiles contracts of one optimizer setting in one call of the compiler."""
+    units = sorted({export.unit for export in wanted.values()})
     selection: dict[str, dict[str, list[str]]] = {unit: {} for unit in units}
-    for unit, contract in wanted.values():
-        selection[unit][contract] = OUTPUTS
-    answer = solcx.compile_standard(
-        {
-            "language": "Solidity",
-            "sources": {unit: {"content": (ROOT / unit).read_text()} for unit in units},
-            "settings": {**SETTINGS, "outputSelection": selection},
+    for export in wanted.values():
+        selection[export.unit][export.contract] = OUTPUTS
+    question = {
+        "language": "Solidity",
+        "sources": {unit: {"content": (ROOT / unit).read_text()} for unit in units},
+        "settings": {
+            **SETTINGS,
+            "optimizer": {"enabled": True, "runs": runs},
+            "outputSelection": selection,
         },
-        base_path=str(ROOT),
-        solc_version=SOLC_VERSION,
-    )
+    }
+    try:
+        answer = solcx.compile_standard(question, base_path=str(ROOT), solc_version=SOLC_VERSION)
+    except solcx.exceptions.SolcError as error:
+        sys.exit(error.message)
     for remark in answer.get("errors", []):
         if remark["errorCode"] not in ACCEPTED_WARNINGS:
             print(remark["formattedMessage"], file=sys.stderr)
     return {
-        name: artefact(name, answer["contracts"][unit][contract])
-        for name, (unit, contract) in wanted.items()
+        name: artefact(name, answer["contracts"][export.unit][export.contract])
+        for name, export in wanted.items()
     }
+
+
+def with_office(coalition: dict[str, Any], office: dict[str, Any]) -> None:
+    """Adds to the ABI of the Coalition what it asks of its office by delegation.
+
+    Ends the program when both halves answer to the same call: the doors would hide the office.
+    """
+    doors = {json.dumps(item, sort_keys=True) for item in coalition["abi"]}
+    names = {item["name"] for item in coalition["abi"] if item["type"] == "function"}
+    for item in office["abi"]:
+        if item["type"] == "constructor" or item.get("name") in SHARED_FUNCTIONS:
+            continue
+        if json.dumps(item, sort_keys=True) in doors:
+            continue
+        if item["type"] == "function" and item["name"] in names:
+            sys.exit(f"Coalition and CoalitionOffice both have {item['name']}")
+        coalition["abi"].append(item)
+    order = ["constructor", "fallback", "error", "event", "function"]
+    coalition["abi"].sort(key=lambda item: (order.index(item["type"]), item.get("name", "")))
 
 
 def artefact(name: str, output: dict[str, Any]) -> dict[str, Any]:
@@ -125,7 +179,9 @@ def main(arguments: list[str]) -> int:
         return 2
     failed = False
     TARGET.mkdir(exist_ok=True)
-    for name, compiled in compile_contracts(EXPORTS).items():
+    artefacts = compile_contracts(EXPORTS)
+    with_office(artefacts["Coalition"], artefacts["CoalitionOffice"])
+    for name, compiled in sorted(artefacts.items()):
         path, text = TARGET / f"{name}.json", render(compiled)
         size = code_size_bytes(compiled)
         print(f"{name:<16} {size:>6} bytes")

@@ -5,11 +5,8 @@ import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {IPoints} from "./IPoints.sol";
 import {IMembershipPass} from "./IMembershipPass.sol";
 
-/// @title Coalition: the front door. Merchants, signed orders, clearing
-/// @notice Every order is signed by the party it charges; anyone may relay it, and `msg.sender` means nothing.
-/// The wire format and the EIP-712 types stand in `types/Orders.sol`; the domain is name "Banyan", version "1", chain id, this contract.
-/// Money is in units of the settlement asset, points are whole.
-interface ICoalition {
+/// @title Words, events and errors of the Coalition
+interface ICoalitionTypes {
     enum Status {
         NONE,
         ACTIVE,
@@ -31,6 +28,27 @@ interface ICoalition {
         uint32 issueFee;
         uint32 redeemFee;
         uint16 issuersShareBps;
+    }
+
+    /// @dev What is written down of the money; all else follows from points, terms and positions.
+    struct Ledger {
+        uint128 guarantee;
+        uint128 sumOfLimits;
+        /// Fees and breakage of closed epochs, ever.
+        uint128 earnedClosed;
+        uint128 incomeWithdrawn;
+        /// Issuers' pools of closed epochs, not claimed yet.
+        uint128 breakageUnclaimed;
+        /// Every epoch before this one is closed.
+        uint16 firstOpenEpoch;
+    }
+
+    /// @dev A closed epoch: the issuers' pool, what was claimed from it, and the points that claimed it.
+    struct Closing {
+        uint128 pool;
+        uint128 paid;
+        uint128 claimedPoints;
+        bool closed;
     }
 
     // ---- effects of orders; digest is the EIP-712 digest that was signed
@@ -104,6 +122,8 @@ interface ICoalition {
     event EpochClosed(uint256 indexed epoch, uint256 unspent, uint256 issuersPool, uint256 operatorsPart);
     event BreakageClaimed(uint256 indexed epoch, uint32 indexed merchant, uint256 amount);
     event IncomeWithdrawn(address indexed to, uint256 amount);
+    /// @notice All of the settlement asset went to the successor; this contract answers reads and nothing else.
+    event HandedOver(address indexed successor, uint256 amount);
 
     // ---- why an order or a call is refused
 
@@ -142,11 +162,15 @@ interface ICoalition {
     error IncomeTooLow(uint256 available, uint256 amount);
     error NotCurrentCoalition(address current);
     error GasTooLow(uint256 index, uint256 gasLeft, uint256 gasNeeded);
+    error NotSelf(address caller);
+    error OfficeMismatch(address office);
+    error PredecessorMismatch(address predecessor);
     error ZeroAddress();
     error ZeroAmount();
+}
 
-    // ---- the two doors
-
+/// @title Coalition, the doors: what carries orders out
+interface ICoalitionDoors is ICoalitionTypes {
     /// @notice Carries the orders out in array order, each isolated from the others; what fails leaves no trace but `Rejected`.
     /// @return effective How many took effect.
     function relay(bytes[] calldata orders) external returns (uint256 effective);
@@ -154,10 +178,42 @@ interface ICoalition {
     /// @notice Carries one order out or reverts with the reason: for contracts that compose.
     function execute(bytes calldata order) external returns (bytes32 digest);
 
-    // ---- clearing, under no role
+    /// @notice The part of the code that is seldom used, called for by delegation: one contract in two, each under the size limit.
+    function office() external view returns (address);
 
     /// @notice Pulls `amount` of the settlement asset from the caller; what arrived is added to the merchant's position.
     function deposit(uint32 merchant, uint256 amount) external;
+
+    function domainSeparator() external view returns (bytes32);
+
+    /// @notice The digest that the signer of this wire order must have signed.
+    function digestOf(bytes calldata order) external view returns (bytes32);
+
+    function points() external view returns (IPoints);
+
+    function asset() external view returns (IERC20);
+
+    function pass() external view returns (IMembershipPass);
+
+    function faceValue() external view returns (uint256);
+
+    function returnCapBps() external view returns (uint256);
+
+    function predecessor() external view returns (address);
+
+    function merchantOf(uint32 merchant) external view returns (Merchant memory);
+
+    function positionOf(uint32 merchant) external view returns (int256);
+
+    /// @notice The merchant a till key signs for; 0 when it signs for none.
+    function tillKeyMerchant(address key) external view returns (uint32);
+
+    function isMerchantNonceUsed(uint32 merchant, uint256 nonce) external view returns (bool);
+}
+
+/// @title Coalition, the office: clearing, the operator, succession, reads
+interface ICoalitionOffice is ICoalitionTypes {
+    // ---- clearing, under no role
 
     function depositGuarantee(uint256 amount) external;
 
@@ -166,6 +222,14 @@ interface ICoalition {
     function claimBreakage(uint256 epoch, uint32 merchant) external returns (uint256 amount);
 
     function finishRecovery(address member) external;
+
+    // ---- succession, under no role: Points holds the delay and the veto
+
+    /// @notice The successor takes over: Points obeys it from this block, and the predecessor pays its balance to it.
+    function accept() external;
+
+    /// @notice Pays the whole balance to the Coalition that Points obeys now; refused while that is this one.
+    function handOver() external;
 
     // ---- the operator, under AccessManager
 
@@ -185,32 +249,6 @@ interface ICoalition {
     function withdrawIncome(address to, uint256 amount) external;
 
     // ---- reads
-
-    function points() external view returns (IPoints);
-
-    function asset() external view returns (IERC20);
-
-    function pass() external view returns (IMembershipPass);
-
-    function faceValue() external view returns (uint256);
-
-    function returnCapBps() external view returns (uint256);
-
-    function predecessor() external view returns (address);
-
-    function domainSeparator() external view returns (bytes32);
-
-    /// @notice The digest that the signer of this wire order must have signed.
-    function digestOf(bytes calldata order) external view returns (bytes32);
-
-    function merchantOf(uint32 merchant) external view returns (Merchant memory);
-
-    function positionOf(uint32 merchant) external view returns (int256);
-
-    /// @notice The merchant a till key signs for; 0 when it signs for none.
-    function tillKeyMerchant(address key) external view returns (uint32);
-
-    function isMerchantNonceUsed(uint32 merchant, uint256 nonce) external view returns (bool);
 
     function termsOf(uint256 epoch) external view returns (Terms memory);
 
@@ -238,4 +276,29 @@ interface ICoalition {
     function breakage() external view returns (uint256);
 
     function issuingPaused() external view returns (bool);
+
+    // ---- reads that a successor copies
+
+    function ledger() external view returns (Ledger memory);
+
+    function closingOf(uint256 epoch) external view returns (Closing memory);
+
+    function hasClaimed(uint256 epoch, uint32 merchant) external view returns (bool);
+
+    /// @notice How often terms were set, those of the first epoch included.
+    function termsChanges() external view returns (uint256 count);
+
+    function termsChangeAt(uint256 index) external view returns (uint256 fromEpoch, Terms memory terms);
+
+    /// @return recovery The address that the member named; 0: none.
+    /// @return finishableAt When a running recovery may be finished; 0: none runs.
+    function recoveryOf(address member) external view returns (address recovery, uint256 finishableAt);
+
+    function RECOVERY_DELAY() external view returns (uint256);
 }
+
+/// @title Coalition: the front door. Merchants, signed orders, clearing
+/// @notice Every order is signed by the party it charges; anyone may relay it, and `msg.sender` means nothing.
+/// The wire format and the EIP-712 types stand in `types/Orders.sol`; the domain is name "Banyan", version "1", chain id, this contract.
+/// Money is in units of the settlement asset, points are whole.
+interface ICoalition is ICoalitionDoors, ICoalitionOffice {}

@@ -23,6 +23,7 @@ interface IMembershipPass is IERC721Metadata, IERC721Errors, IERC5192, IERC4906 
     error NotCoalition(address caller);
     error NotIssuer(uint256 programme, address caller);
     error PassExists(uint256 tokenId);
+    error TierTooHigh(uint256 tier);
 
     function points() external view returns (IPoints);
 
@@ -41,8 +42,16 @@ interface IMembershipPass is IERC721Metadata, IERC721Errors, IERC5192, IERC4906 
     /// @notice The Coalition alone: burns the pass and mints it at the new address with tier and joining time.
     function recover(address from, address to) external;
 
-    /// @notice Operator (programme 0, under AccessManager) or a till key of the merchant (its own programme).
+    /// @notice A till key or the owner of the merchant: a pass of its own programme for a member of the coalition. Programme 0 is refused:
+    /// a member joins the coalition by the member's own order.
     function enroll(uint256 programme, address member, uint256 tier) external;
 
+    /// @notice Operator (programme 0, under AccessManager), or a till key or the owner of the merchant (its own programme).
     function setTier(uint256 tokenId, uint256 tier) external;
+
+    /// @notice The holder gives up a pass of a merchant's programme.
+    function discard(uint256 programme) external;
+
+    /// @notice After a recovery, anyone: the pass of a merchant's programme follows to the address that the member recovered to.
+    function followRecovery(uint256 programme, address from) external;
 }

@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {Wire} from "../types/Wire.sol";
+import {Redemptions} from "./Redemptions.sol";
+import "../types/Orders.sol";
+
+/// @dev Reads an order far enough to know who must have signed what. Offsets follow the table in `types/Orders.sol`; where the signature
+/// begins is where the fields end, and that is the one check of an order's length.
+abstract contract OrderReader is Redemptions {
+    using Wire for bytes;
+
+    /// @dev Whose signature an order needs.
+    enum Signer {
+        MEMBER,
+        TILL,
+        OWNER,
+        MEMBER_AND_TILL,
+        TILL_OR_OWNER
+    }
+
+    struct Signed {
+        Kind kind;
+        Signer by;
+        /// The member or the canceller; 0 where the signer is not a field.
+        address signer;
+        /// Place in the relay.
+        uint256 index;
+        /// 0: the nonce is the member's.
+        uint32 merchant;
+        uint256 nonce;
+        uint256 deadline;
+        bytes32 digest;
+        uint256 signatureAt;
+    }
+
+    uint256 internal constant ENTRIES_OFFSET = 52;
+    uint256 internal constant ENTRY_BYTES = 25;
+    uint256 internal constant MEMBER_SIGNATURE_OFFSET = 79;
+
+    /// @return signed What the order says about itself.
+    /// @return known False for a kind that does not exist.
+    /// @return whole False for an order that is too short for its kind.
+    function _read(bytes calldata order) internal view returns (Signed memory signed, bool known, bool whole) {
+        if (order.length == 0) return (signed, false, false);
+        uint256 kind = uint8(order[0]);
+        if (kind == 0 || kind > uint256(type(Kind).max)) return (signed, false, true);
+        known = true;
+        signed.kind = Kind(kind);
+        signed.signatureAt = _signatureAt(signed.kind, order);
+        if (order.length <= signed.signatureAt) return (signed, true, false);
+        whole = true;
+        bytes32 structHash;
+        if (signed.kind == Kind.ISSUE_BATCH) structHash = _readIssueBatch(order, signed);
+        else if (signed.kind == Kind.REDEEM) structHash = _readRedeem(order, signed);
+        else if (signed.kind == Kind.REFUND) structHash = _readRefund(order, signed);
+        else if (signed.kind == Kind.RETURN) structHash = _readReturn(order, signed);
+        else if (signed.kind == Kind.TRANSFER) structHash = _readTransfer(order, signed);
+        else if (signed.kind == Kind.CANCEL) structHash = _readCancel(order, signed);
+        else if (signed.kind <= Kind.LEAVE) structHash = _readMembership(order, signed);
+        else if (signed.kind >= Kind.NAME_RECOVERY) structHash = _readRecovery(order, signed);
+        else structHash = _readOwners(order, signed);
+        signed.digest = _typedDigest(structHash);
+        // Another byte than 0 or 1 would be a second wire form of the same order.
+        if (signed.kind == Kind.SET_TILL_KEY) whole = uint8(order[25]) < 2;
+    }
+
+    /// @dev Where the fields of this kind end; beyond the order's end when a length inside it lies.
+    function _signatureAt(Kind kind, bytes calldata order) private pure returns (uint256) {
+        if (kind == Kind.ISSUE_BATCH) return ENTRIES_OFFSET + ENTRY_BYTES * order.unsigned(50, 2);
+        if (kind == Kind.REDEEM) return 70;
+        if (kind == Kind.TRANSFER || kind == Kind.WITHDRAW) return 54;
+        if (kind == Kind.JOIN || kind == Kind.LEAVE) return 29;
+        if (kind == Kind.REFUND) return PROOF_OFFSET + 32 * order.unsigned(120, 1);
+        if (kind == Kind.RETURN) return MEMBER_SIGNATURE_OFFSET + order.unsigned(77, 2);
+        if (kind == Kind.CANCEL || kind == Kind.SET_OWNER) return 38;
+        if (kind == Kind.SET_TILL_KEY) return 39;
+        if (kind == Kind.SET_PROFILE) return 50;
+        return 49;
+    }
+
+    function _readMembership(bytes calldata order, Signed memory signed) private pure returns (bytes32) {
+        signed.signer = order.account(1);
+        signed.nonce = order.uint24At(21);
+        signed.deadline = order.uint40At(24);
+        bytes32 typeHash = signed.kind == Kind.JOIN ? JOIN_TYPEHASH : LEAVE_TYPEHASH;
+        return keccak256(abi.encode(typeHash, signed.signer, signed.nonce, signed.deadline));
+    }
+
+    function _readIssueBatch(bytes calldata order, Signed memory signed) private pure returns (bytes32) {
+        signed.by = Signer.TILL;
+        signed.merchant = order.merchant(1);
+        signed.nonce = order.uint64At(5);
+        signed.deadline = order.uint40At(13);
+        bytes32 entriesHash = keccak256(order[ENTRIES_OFFSET:signed.signatureAt]);
+        return keccak256(
+            abi.encode(
+                ISSUE_BATCH_TYPEHASH, signed.merchant, signed.nonce, signed.deadline, entriesHash, order.word(18)
+            )
+        );
+    }
+
+    function _readRedeem(bytes calldata order, Signed memory signed) private pure returns (bytes32) {
+        signed.signer = order.account(1);
+        signed.nonce = order.uint24At(30);
+        signed.deadline = order.uint40At(33);
+        return keccak256(
+            abi.encode(
+                REDEEM_TYPEHASH,
+                signed.signer,
+                order.merchant(21),
+                order.uint40At(25),
+                signed.nonce,
+                signed.deadline,
+                order.word(38)
+            )
+        );
+    }
+
+    function _readRefund(bytes calldata order, Signed memory signed) private view returns (bytes32) {
+        signed.by = Signer.TILL;
+        signed.merchant = order.merchant(1);
+        signed.nonce = order.uint64At(10);
+        signed.deadline = order.uint40At(18);
+        (bytes32 leaf,) = _redemptionOf(order);
+        return keccak256(
+            abi.encode(REFUND_TYPEHASH, signed.merchant, leaf, order.uint40At(5), signed.nonce, signed.deadline)
+        );
+    }
+
+    function _readReturn(bytes calldata order, Signed memory signed) private pure returns (bytes32) {
+        signed.by = Signer.MEMBER_AND_TILL;
+        signed.signer = order.account(1);
+        signed.merchant = order.merchant(21);
+        signed.nonce = order.uint64At(32);
+        signed.deadline = order.uint40At(40);
+        return keccak256(
+            abi.encode(
+                RETURN_TYPEHASH,
+                signed.signer,
+                signed.merchant,
+                order.uint40At(25),
+                order.unsigned(30, 2),
+                signed.nonce,
+                signed.deadline,
+                order.word(45)
+            )
+        );
+    }
+
+    function _readTransfer(bytes calldata order, Signed memory signed) private pure returns (bytes32) {
+        signed.signer = order.account(1);
+        signed.nonce = order.uint24At(46);
+        signed.deadline = order.uint40At(49);
+        return keccak256(
+            abi.encode(
+                TRANSFER_TYPEHASH,
+                signed.signer,
+                order.account(21),
+                order.uint40At(41),
+                signed.nonce,
+                signed.deadline
+            )
+        );
+    }
+
+    function _readCancel(bytes calldata order, Signed memory signed) private pure returns (bytes32) {
+        signed.signer = order.account(1);
+        signed.merchant = order.merchant(21);
+        signed.nonce = order.uint64At(25);
+        signed.deadline = order.uint40At(33);
+        if (signed.merchant != 0) signed.by = Signer.TILL_OR_OWNER;
+        return keccak256(
+            abi.encode(CANCEL_TYPEHASH, signed.signer, signed.merchant, signed.nonce, signed.deadline)
+        );
+    }
+
+    function _readRecovery(bytes calldata order, Signed memory signed) private pure returns (bytes32) {
+        address member = order.account(1);
+        address recovery = order.account(21);
+        bool naming = signed.kind == Kind.NAME_RECOVERY;
+        signed.signer = naming ? member : recovery;
+        signed.nonce = order.uint24At(41);
+        signed.deadline = order.uint40At(44);
+        bytes32 typeHash = naming ? NAME_RECOVERY_TYPEHASH : RECOVER_TYPEHASH;
+        return keccak256(abi.encode(typeHash, member, recovery, signed.nonce, signed.deadline));
+    }
+
+    /// @dev Orders of a merchant's owner: one or two fields between the merchant and the nonce.
+    function _readOwners(bytes calldata order, Signed memory signed) private pure returns (bytes32) {
+        signed.by = Signer.OWNER;
+        signed.merchant = order.merchant(1);
+        // The nonce and the deadline are always the last 13 bytes before the signature.
+        signed.nonce = order.uint64At(signed.signatureAt - 13);
+        signed.deadline = order.uint40At(signed.signatureAt - 5);
+        (uint32 merchant, uint256 nonce, uint256 deadline) = (signed.merchant, signed.nonce, signed.deadline);
+        if (signed.kind == Kind.WITHDRAW) {
+            uint256 amount = order.unsigned(25, 16);
+            return keccak256(
+                abi.encode(WITHDRAW_TYPEHASH, merchant, order.account(5), amount, nonce, deadline)
+            );
+        }
+        if (signed.kind == Kind.SET_TILL_KEY) {
+            uint256 active = order.unsigned(25, 1);
+            return keccak256(
+                abi.encode(SET_TILL_KEY_TYPEHASH, merchant, order.account(5), active, nonce, deadline)
+            );
+        }
+        if (signed.kind == Kind.SET_OWNER) {
+            return keccak256(abi.encode(SET_OWNER_TYPEHASH, merchant, order.account(5), nonce, deadline));
+        }
+        return keccak256(abi.encode(SET_PROFILE_TYPEHASH, merchant, order.word(5), nonce, deadline));
+    }
+}

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {ICoalitionOffice} from "../interfaces/ICoalition.sol";
+import {Merchants} from "./Merchants.sol";
+import {EPOCH_MAX} from "../types/Account.sol";
+
+/// @dev The operator sets terms for epochs to come.
+abstract contract TermsKeeper is Merchants {
+    /// @dev In the bytecode: no role can shorten the notice.
+    uint256 private constant NOTICE = 30 days;
+
+    /// @inheritdoc ICoalitionOffice
+    function setTerms(uint256 fromEpoch, Terms calldata terms) external restricted current {
+        _requireSound(terms);
+        uint256 earliest = _earliestEpoch();
+        if (fromEpoch < earliest || fromEpoch > EPOCH_MAX) revert TermsTooLate(fromEpoch, earliest);
+        _append(uint16(fromEpoch), terms);
+    }
+
+    /// @inheritdoc ICoalitionOffice
+    function termsOf(uint256 epoch) external view returns (Terms memory) {
+        Change memory found = _termsIn(epoch);
+        return Terms(found.issueFee, found.redeemFee, found.issuersShareBps);
+    }
+
+    /// @inheritdoc ICoalitionOffice
+    function termsChanges() external view returns (uint256) {
+        return _termsCount;
+    }
+
+    /// @inheritdoc ICoalitionOffice
+    function termsChangeAt(uint256 index) external view returns (uint256, Terms memory) {
+        Change memory found = _changeAt(index);
+        return (found.fromEpoch, Terms(found.issueFee, found.redeemFee, found.issuersShareBps));
+    }
+
+    /// @dev The first epoch that begins after the notice, and after all terms that are set already.
+    function _earliestEpoch() private view returns (uint256 earliest) {
+        earliest = uint256(_lastTerms >> 80) + 1;
+        uint256 epoch = _currentEpoch() + 1;
+        uint256 start = _epochStart(epoch);
+        uint256 noticed = block.timestamp + NOTICE;
+        if (start < noticed) epoch += (noticed - start + EPOCH_LENGTH - 1) / EPOCH_LENGTH;
+        if (epoch > earliest) earliest = epoch;
+    }
+}
