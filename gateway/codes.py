@@ -3,6 +3,8 @@
 from enum import IntEnum
 from typing import Final
 
+from sqlalchemy import ColumnElement, literal_column
+
 from gateway.model import MerchantState, OrderKind, OrderState
 
 
@@ -91,3 +93,17 @@ MERCHANT_STATES: Final[dict[int, MerchantState]] = {
     4: MerchantState.CLOSED,
 }
 """The contract's `Status`; 0 is a merchant that is not registered there yet."""
+
+
+def has(column: ColumnElement[int], code: IntEnum) -> ColumnElement[bool]:
+    """`column = code`, the number written into the statement.
+
+    A partial index is used only where the statement itself names its condition: a bound value
+    could be any.
+    """
+    return column == literal_column(str(code.value))
+
+
+def lives(column: ColumnElement[int]) -> ColumnElement[bool]:
+    """The state is not an end: the condition of the partial indexes over live rows."""
+    return column < literal_column("8")

@@ -13,7 +13,7 @@ from indexer import queries
 from indexer.errors import MirrorEmpty
 from wallet_sdk.contracts import Network
 from wallet_sdk.errors import RpcUnavailable
-from wallet_sdk.types import address_bytes, address_of, digest_bytes, digest_of
+from wallet_sdk.types import Address, address_bytes, address_of, digest_bytes, digest_of
 
 
 class MirrorBooks:
@@ -44,10 +44,24 @@ class MirrorBooks:
             found = queries.member_balances(connection, wanted, at_time=at)
         return {address_bytes(address): points for address, points in found.points.items()}
 
+    def member_balance(self, address: Address, at: int) -> queries.MemberBalance:
+        """One member's live points by epoch, at second `at`."""
+        with self._reading() as connection:
+            return queries.member_balance(connection, address, at_time=at)
+
+    def history(self, address: Address, cursor: str | None, limit: int) -> queries.HistoryPage:
+        """One page of a member's movements, newest first."""
+        with self._reading() as connection:
+            return queries.member_history(connection, address, cursor, limit)
+
+    def merchant_position(self, merchant: int) -> queries.MerchantPosition | None:
+        """The merchant's position with the block it holds for; None: not registered."""
+        with self._reading() as connection:
+            return queries.merchant_position(connection, merchant)
+
     def position(self, merchant: int) -> Position | None:
         """The merchant's position; None: not registered."""
-        with self._reading() as connection:
-            found = queries.merchant_position(connection, merchant)
+        found = self.merchant_position(merchant)
         return None if found is None else Position(found.position, found.credit_limit)
 
     def effects(self, digests: Sequence[bytes]) -> dict[bytes, Effect]:

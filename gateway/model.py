@@ -124,6 +124,7 @@ class NewOrder:
         reference: the merchant's own name of the purchase, unique per merchant over orders that
         have not failed.
         to_member: public id of who receives (transfer).
+        unearned: why the purchase behind it makes no points; such a line is refused.
     """
 
     kind: OrderKind
@@ -132,6 +133,7 @@ class NewOrder:
     reference: str
     merchant: str | None = None
     to_member: str | None = None
+    unearned: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

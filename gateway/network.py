@@ -4,14 +4,45 @@
 at any point: the next start goes on from what was stored.
 """
 
-from dataclasses import dataclass
+import logging
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from fastapi import FastAPI
+from sqlalchemy import Engine
 
-from gateway.service import Gateway
+from gateway.app import make_app
+from gateway.embedded import EmbeddedChain, MinedBlock
+from gateway.operator.deploy import ensure_deployment
+from gateway.relay.chain import Chain
+from gateway.relay.send import FeePolicy
+from gateway.service import Gateway, open_custody
+from gateway.settings import Settings
+from gateway.web.router import pages_router
+from indexer.database import open_mirror
+from indexer.errors import SourceContradicts
+from indexer.sync import Indexer
+from wallet_sdk.deployment import QUARTER_S, Actors, Deployment, DeploymentParams
+from wallet_sdk.errors import RpcUnavailable
+from wallet_sdk.rpc import Rpc
+
+log = logging.getLogger(__name__)
+
+DAY_S = 86_400
+
+# One relay transaction of the largest size executes in well under a second; a replaying node and
+# a busy machine may take longer.
+RPC_TIMEOUT_S = 60.0
+
+FREE = FeePolicy(cap_wei=0, tip_wei=0)
+"""The embedded chain has a base fee of 0, and relayers hold no coin."""
+
+POLL_S = 1.0
 
 
 @dataclass
@@ -19,27 +50,27 @@ class Network:
     """A running network. Use as a context manager, or call `stop`.
 
     Attributes:
-        chain: the EmbeddedChain (`rpc_url`, `clock`, `hold`, `release`, `mine`).
-        deployment: wallet_sdk's Deployment.
-        indexer: the Indexer of the mirror; `advance_mirror` brings it to the head.
+        chain: the embedded chain (`rpc_url`, `clock`, `hold`, `release`, `mine`).
         mirror: the mirror's engine, for the query functions.
         app: the web application: API and pages.
     """
 
-    chain: Any
-    deployment: Any
+    chain: EmbeddedChain
+    deployment: Deployment
     gateway: Gateway
-    indexer: Any
-    mirror: Any
+    indexer: Indexer
+    mirror: Engine
     app: FastAPI
+    _advance: Callable[[], None] = field(repr=False)
+    _closing: ExitStack = field(repr=False)
 
     def advance_mirror(self) -> None:
         """Brings the mirror to the chain's head; safe beside the background thread."""
-        raise NotImplementedError
+        self._advance()
 
     def stop(self) -> None:
         """Stops relay, indexer and chain, in this order, and releases the data folder."""
-        raise NotImplementedError
+        self._closing.close()
 
     def __enter__(self) -> Self:
         return self
@@ -60,15 +91,128 @@ def open_network(
     rpc_port: int = 0,
     background: bool = True,
     chain_id: int | None = None,
+    settings: Settings | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    open_members: bool = True,
 ) -> Network:
     """Starts (or resumes) the embedded network in `data_dir`.
 
     Args:
-        first_time: unix second of the first block of a new network, and the first epoch's start is
-            the beginning of that day's quarter; None: now. A resumed network goes on from its head.
+        first_time: unix second of the first block of a new network; its first epoch begins with
+            that day. None: now. A resumed network goes on from its head.
         rpc_port: port of the allow-list RPC proxy on 127.0.0.1; 0 takes a free one.
         background: run relay and indexer in threads. A driver that holds the chain and calls
             `gateway.drain` itself says False.
         chain_id: of a new network; None draws a random one.
+        settings: other settings; its data folder must be `data_dir`.
+        progress: told (blocks done, blocks in all) while the chain's journal is replayed.
+        open_members: whether a member's page is shown to whoever has its link.
+
+    Raises EmbeddedChainError (another one runs, a damaged journal), GatewayError.
     """
-    raise NotImplementedError
+    settings = settings or Settings(data_dir=data_dir)
+    with ExitStack() as stack:
+        chain = EmbeddedChain.start(
+            data_dir,
+            chain_id=chain_id,
+            genesis_time=first_time,
+            progress=progress,
+            rpc_port=rpc_port,
+        )
+        stack.callback(chain.stop)
+        rpc = Rpc(chain.rpc_url, timeout_s=RPC_TIMEOUT_S)
+        stack.callback(rpc.close)
+        database, custody = open_custody(settings)
+        stack.callback(database.close)
+        first_second = _first_second(chain)
+        deployment = ensure_deployment(
+            database,
+            custody,
+            rpc,
+            Chain(rpc, finality="finalized"),
+            chain.clock,
+            settings.deployment_path,
+            lambda actors: _params(actors, first_second),
+            FREE,
+            mine=lambda: _mine(chain),
+        )
+        mirror = open_mirror(settings.mirror_dsn)
+        stack.callback(mirror.dispose)
+        indexer = Indexer(rpc, deployment, mirror)
+        advance = _Advance(indexer)
+        gateway = Gateway(
+            settings.model_copy(update={"fee_cap_wei": 0, "finality": "finalized"}),
+            clock=chain.clock,
+            database=database,
+            custody=custody,
+            rpc=rpc,
+            deployment=deployment,
+            mirror=mirror,
+            advance_mirror=advance,
+        )
+        stack.callback(gateway.stop)
+        advance()
+        if background:
+            _run_in_background(chain, gateway, advance, stack)
+        app = make_app(gateway, [pages_router(gateway, open_members=open_members)])
+        return Network(chain, deployment, gateway, indexer, mirror, app, advance, stack.pop_all())
+
+
+def _first_second(chain: EmbeddedChain) -> int:
+    """When the first epoch of a new network begins: with the day of the chain's head."""
+    return chain.head.time - chain.head.time % DAY_S
+
+
+def _params(actors: Actors, first_second: int) -> DeploymentParams:
+    return DeploymentParams(actors=actors, epoch_first_start=first_second, epoch_length=QUARTER_S)
+
+
+def _mine(chain: EmbeddedChain) -> None:
+    chain.mine()
+
+
+class _Advance:
+    """Brings the mirror to the head; one at a time, whoever calls."""
+
+    def __init__(self, indexer: Indexer) -> None:
+        self._lock = threading.Lock()
+        self._indexer = indexer
+
+    def __call__(self) -> None:
+        with self._lock:
+            self._indexer.run_once()
+
+
+def _run_in_background(
+    chain: EmbeddedChain, gateway: Gateway, advance: _Advance, stack: ExitStack
+) -> None:
+    """The relay's thread, and one for the mirror that a new block wakes."""
+    stopping, woken = threading.Event(), threading.Event()
+
+    def on_block(_block: MinedBlock) -> None:
+        woken.set()
+
+    def follow() -> None:
+        while not stopping.is_set():
+            woken.wait(POLL_S)
+            woken.clear()
+            if stopping.is_set():
+                return
+            try:
+                advance()
+                gateway.relay.wake()
+            except (RpcUnavailable, SourceContradicts) as error:
+                log.warning("the mirror waits: %s", error)
+            except Exception:
+                log.exception("the mirror could not be brought along; it is tried again")
+
+    def stop() -> None:
+        stopping.set()
+        woken.set()
+        thread.join()
+
+    thread = threading.Thread(target=follow, name="mirror", daemon=True)
+    chain.on_block(on_block)
+    thread.start()
+    stack.callback(stop)
+    gateway.start()

@@ -5,12 +5,10 @@ Built from settings; owns the engine, the accept writer and the relay. HTTP is o
 not its centre.
 """
 
-import hashlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 
-import orjson
 from sqlalchemy import Engine, func, select
 
 from gateway.clock import NetworkClock
@@ -32,7 +30,7 @@ from gateway.model import (
     Refused,
 )
 from gateway.orders.answers import Answer
-from gateway.orders.known import Request
+from gateway.orders.known import Request, hash_of
 from gateway.orders.writer import AcceptWriter
 from gateway.relay.chain import Chain
 from gateway.relay.relay import Relay
@@ -186,7 +184,7 @@ class Gateway:
             tenant=OPERATOR,
             actor=IN_PROCESS,
             idempotency_key=idempotency_key,
-            body_hash=hashlib.sha256(orjson.dumps(list(requests))).digest(),
+            body_hash=hash_of(requests),
         ).result()
 
     def submit(

@@ -242,16 +242,27 @@ class Decoder:
         contract = self._names.get(log["address"].lower())
         if contract is None:
             raise ValueError(f"{log['address']} is none of the contracts asked for")
-        data: str = log["data"]
-        shape = _SHAPES.get((topics[0], len(topics))) if topics else None
-        values, arguments = ({}, "{}") if shape is None else shape.read(topics, data)
-        return Other(
-            id=log_id,
-            position=position,
-            contract=contract,
-            name=None if shape is None else shape.name,
-            values=values,
-            arguments=arguments,
-            topics=b"".join(bytes.fromhex(topic[2:]) for topic in topics),
-            data=bytes.fromhex(data[2:]),
-        )
+        return _read_other(log_id, position, contract, topics, log["data"])
+
+
+def read_other(log_id: int, position: int, contract: str, topics: bytes, data: bytes) -> Other:
+    """A log again from its raw form, topics joined. Raises ValueError on a malformed one."""
+    words = [to_hex(topics[at : at + 32]) for at in range(0, len(topics), 32)]
+    return _read_other(log_id, position, contract, words, to_hex(data))
+
+
+def _read_other(
+    log_id: int, position: int, contract: str, topics: Sequence[str], data: str
+) -> Other:
+    shape = _SHAPES.get((topics[0], len(topics))) if topics else None
+    values, arguments = ({}, "{}") if shape is None else shape.read(topics, data)
+    return Other(
+        id=log_id,
+        position=position,
+        contract=contract,
+        name=None if shape is None else shape.name,
+        values=values,
+        arguments=arguments,
+        topics=b"".join(bytes.fromhex(topic[2:]) for topic in topics),
+        data=bytes.fromhex(data[2:]),
+    )

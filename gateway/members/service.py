@@ -1,6 +1,7 @@
 """Members: a wallet and a Join order each, without the member ever hearing of either."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, func, insert, select
@@ -11,15 +12,28 @@ from gateway.codes import Kind, State
 from gateway.custody import Custody
 from gateway.database import Database
 from gateway.errors import InvalidRequest, MemberUnknown
+from gateway.mirror import MirrorBooks
 from gateway.model import Member
 from gateway.orders.known import parts
 from gateway.tables import audit, members, orders
+from indexer.queries import EpochPoints
 from wallet_sdk.types import address_bytes, address_of
 
 EXTERNAL_ID_LENGTH_MAX = 100
 
 # New members of one commit: deriving an address costs about 0.1 ms, and the writer waits meanwhile.
 NEW_MAX = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class HeldBalance:
+    """Live points, those that no open order holds, and their epochs, soonest to expire first."""
+
+    points: int
+    available: int
+    by_epoch: tuple[EpochPoints, ...]
+    as_of_block: int
+    as_of_time: int
 
 
 class Members:
@@ -91,6 +105,23 @@ class Members:
         if row is None:
             raise MemberUnknown(f"there is no member {member}", member=member)
         return member_of(row)
+
+    def balance(self, member: str, books: MirrorBooks) -> HeldBalance:
+        """What the member holds, and what of it is free. Raises MemberUnknown, NotReady."""
+        raw = ids.decode(ids.MEMBER, member)
+        with self._database.read() as connection:
+            query = select(members.c.address, members.c.held).where(members.c.public_id == raw)
+            row = connection.execute(query).one_or_none()
+        if row is None:
+            raise MemberUnknown(f"there is no member {member}", member=member)
+        found = books.member_balance(address_of(bytes(row.address)), self._clock.now())
+        return HeldBalance(
+            found.points,
+            max(found.points - row.held, 0),
+            found.by_epoch,
+            found.as_of_block,
+            found.as_of_time,
+        )
 
     def by_addresses(self, addresses: Sequence[str]) -> dict[str, Member]:
         """Members by address, as far as they are ours."""

@@ -1,11 +1,11 @@
 """Onboards and funds merchants: rows, keys and the operator's calls, in one commit each."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, func, insert, select, update
 
 from gateway import faults, ids
 from gateway.auth.keys import Role, new_key
@@ -14,7 +14,8 @@ from gateway.codes import MERCHANT_STATES
 from gateway.custody import Custody, Purpose
 from gateway.custody.keys import merchant_tenant
 from gateway.database import Database
-from gateway.errors import InvalidRequest, MerchantUnknown
+from gateway.errors import InvalidRequest, MerchantNotActive, MerchantUnknown
+from gateway.mirror import MirrorBooks
 from gateway.model import EarnRule, Merchant, NewMerchant
 from gateway.operator import calls
 from gateway.relay.finish import REGISTER
@@ -28,6 +29,20 @@ NAME_LENGTH_MAX = 100
 AMOUNT_MAX = 2**62
 
 
+# Two keys at a time, so that one can be rotated while the other is in use.
+KEYS_ALIVE_MAX = 2
+
+
+@dataclass(frozen=True, slots=True)
+class HeldPosition:
+    """A position with what open issues hold of it, units of the settlement asset."""
+
+    position: int
+    credit_limit: int
+    held: int
+    as_of_block: int
+
+
 class Merchants:
     """The room's service; knows no HTTP and commits what it opens."""
 
@@ -38,6 +53,7 @@ class Merchants:
         self._custody = custody
         self._network = network
         self._clock = clock
+        self._remembered: dict[int, Merchant] = {}
 
     # ---- onboarding
 
@@ -261,7 +277,39 @@ class Merchants:
             row = connection.execute(query).one_or_none()
         if row is None:
             raise MerchantUnknown(f"there is no merchant number {number}", merchant=number)
-        return merchant_of(row)
+        merchant = merchant_of(row)
+        self._remembered[number] = merchant
+        return merchant
+
+    def remembered(self, number: int) -> Merchant | None:
+        """The merchant as it was last read: right in its id and earn rule, which never change."""
+        return self._remembered.get(number)
+
+    def position(self, number: int, books: MirrorBooks) -> HeldPosition:
+        """The merchant's position and what is held of it. Raises MerchantNotActive, NotReady."""
+        with self._database.read() as connection:
+            query = select(merchants.c.held).where(merchants.c.id == number)
+            held = connection.execute(query).scalar_one()
+        found = books.merchant_position(number)
+        if found is None:
+            raise MerchantNotActive("the merchant is not registered on chain yet")
+        return HeldPosition(found.position, found.credit_limit, held, found.as_of_block)
+
+    def new_api_key(self, merchant: str, actor: str) -> tuple[str, str]:
+        """A fresh key (id, text). Two may be alive, for rotation: older ones are revoked."""
+        now = self._clock.now()
+        c = api_keys.c
+        with self._database.write() as connection:
+            row = self._row(connection, merchant)
+            text, key_row = new_key(Role.MERCHANT, row.id, now)
+            alive = select(c.id).where(c.merchant_id == row.id, c.revoked_at.is_(None))
+            ordered = alive.order_by(c.created_at.desc(), c.id)
+            for old in list(connection.execute(ordered).scalars())[KEYS_ALIVE_MAX - 1 :]:
+                connection.execute(update(api_keys).where(c.id == old).values(revoked_at=now))
+            connection.execute(insert(api_keys), key_row)
+            detail = f"{key_row['id']} for {row.slug}"
+            connection.execute(insert(audit), _audit(now, actor, "api key", detail))
+        return str(key_row["id"]), text
 
     def _row(self, connection: Connection, merchant: str) -> Any:
         raw = ids.decode(ids.MERCHANT, merchant)

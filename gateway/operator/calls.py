@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, insert, select
 
-from gateway.codes import BatchState, Kind
+from gateway.codes import BatchState, Kind, has, lives
 from gateway.errors import CallFailed
 from gateway.relay import gas
 from gateway.relay.transactions import call_wire
@@ -52,7 +52,7 @@ def open_calls(connection: Connection) -> int:
     """How many calls have not come to their end."""
     c = batches.c
     query = select(func.count()).where(
-        c.kind == Kind.CALL.value, c.state == BatchState.SEALED.value
+        lives(c.state), has(c.state, BatchState.SEALED), has(c.kind, Kind.CALL)
     )
     return int(connection.execute(query).scalar_one())
 

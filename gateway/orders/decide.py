@@ -14,6 +14,7 @@ from gateway.errors import (
     MerchantNotActive,
     MerchantUnknown,
     PointsInvalid,
+    PurchaseInvalid,
     ReferenceUsed,
 )
 from gateway.model import (
@@ -123,6 +124,8 @@ def _accept_line(
 
 def check_line(line: NewOrder) -> None:
     """What can be said of a wish without knowing anything. Raises PointsInvalid, InvalidRequest."""
+    if line.unearned is not None:
+        raise PurchaseInvalid(line.unearned)
     # bool is an int in Python: `points=True` is a mistake, not one point.
     if type(line.points) is not int or not 1 <= line.points <= POINTS_MAX:
         raise PointsInvalid(

@@ -1,15 +1,17 @@
 """What a group of requests needs to know before anything is decided: read in sets, in one go."""
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+import orjson
 from sqlalchemy import Connection, select
 
 from gateway import ids
 from gateway.books import Books, Position
-from gateway.codes import MERCHANT_STATES, State
+from gateway.codes import MERCHANT_STATES, State, has
 from gateway.database import Database
 from gateway.errors import NotFound
 from gateway.model import MerchantState, NewOrder, OrderKind
@@ -37,6 +39,17 @@ class Request:
     key: str
     body_hash: bytes
     lines: Sequence[NewOrder]
+
+
+def hash_of(lines: Sequence[NewOrder]) -> bytes:
+    """What an idempotency key is bound to where there is no HTTP body."""
+    try:
+        content = orjson.dumps(list(lines))
+    except TypeError:
+        # A number that no order can have, text that is none: refused later, but hashed all the
+        # same.
+        content = repr(list(lines)).encode("utf-8", "backslashreplace")
+    return hashlib.sha256(content).digest()
 
 
 @dataclass(slots=True)
@@ -159,7 +172,7 @@ def _read_references(connection: Connection, known: Known, requests: Sequence[Re
     for merchant, references in by_merchant.items():
         for part in parts(sorted(references)):
             query = select(c.reference, c.public_id).where(
-                c.merchant_id == merchant, c.reference.in_(part), c.state != State.FAILED.value
+                c.merchant_id == merchant, c.reference.in_(part), ~has(c.state, State.FAILED)
             )
             for reference, public_id in connection.execute(query):
                 known.references[merchant, reference] = ids.encode(ids.ORDER, bytes(public_id))

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
-from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from gateway import faults
 from gateway.books import Books
@@ -139,11 +139,12 @@ class AcceptWriter:
                 )
                 faults.point("accept.before_commit")
             faults.point("accept.before_reply")
-        except SQLAlchemyError as error:
-            self._accept_apart(group, error, tries)
+        except GatewayError as error:
+            # The mirror or the chain cannot be asked: true for each of them.
+            self._fail(group, error)
             return
         except Exception as error:
-            self._fail(group, error)
+            self._accept_apart(group, error, tries)
             return
         for waiting, result in zip(group, results, strict=True):
             self._forget(waiting.request)
@@ -153,7 +154,7 @@ class AcceptWriter:
                 waiting.answer.set_result(result)
         self._wake()
 
-    def _accept_apart(self, group: Sequence[_Waiting], error: SQLAlchemyError, tries: int) -> None:
+    def _accept_apart(self, group: Sequence[_Waiting], error: Exception, tries: int) -> None:
         # A connection lost during COMMIT leaves the outcome open; deciding again finds the stored
         # key if it was kept, so this too is harmless.
         if len(group) > 1:

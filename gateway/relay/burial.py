@@ -12,7 +12,7 @@ from sqlalchemy import or_, select
 
 from gateway.books import Books, Effect
 from gateway.clock import NetworkClock
-from gateway.codes import BatchState, Kind, State
+from gateway.codes import BatchState, Kind, State, has, lives
 from gateway.database import Database
 from gateway.relay import evidence, finish
 from gateway.relay.chain import Block
@@ -65,7 +65,8 @@ class Burial:
         query = (
             select(batches)
             .where(
-                c.state == BatchState.SEALED.value,
+                lives(c.state),
+                has(c.state, BatchState.SEALED),
                 c.kind != Kind.CALL.value,
                 c.block_number.is_(None),
                 # Past its deadline, or mined once without any effect.

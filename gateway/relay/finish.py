@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, func, select, update
 
 from gateway import faults
-from gateway.codes import AttemptState, BatchState, Kind, SlotState, State
+from gateway.codes import AttemptState, BatchState, Kind, SlotState, State, has, lives
 from gateway.orders.known import parts
 from gateway.tables import attempts, batches, members, merchants, nonce_slots, orders
 
@@ -42,7 +42,7 @@ def finalize(connection: Connection, number: int, block_hash: bytes, now: int) -
     c = batches.c
     done = connection.execute(
         select(c.id, c.kind, c.member_id, c.merchant_id, c.nonce, c.label).where(
-            c.state == BatchState.SEALED.value, *in_block
+            lives(c.state), has(c.state, BatchState.SEALED), *in_block
         )
     ).all()
     batch_ids = [batch.id for batch in done]
@@ -113,7 +113,10 @@ REGISTER = "register merchant"
 def _end_slots(connection: Connection, number: int, block_hash: bytes, now: int) -> None:
     c = attempts.c
     mined = select(c.slot_id).where(
-        c.state == AttemptState.MINED.value, c.block_number == number, c.block_hash == block_hash
+        lives(c.state),
+        has(c.state, AttemptState.MINED),
+        c.block_number == number,
+        c.block_hash == block_hash,
     )
     slot_ids = list(connection.execute(mined).scalars())
     for part in parts(slot_ids):

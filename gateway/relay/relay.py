@@ -11,7 +11,7 @@ from sqlalchemy import Connection, func, select
 
 from gateway.books import Books
 from gateway.clock import NetworkClock
-from gateway.codes import BatchState, Kind, State
+from gateway.codes import Kind, State, has, lives
 from gateway.custody import Custody, Purpose
 from gateway.database import Database
 from gateway.errors import NotReady, ReorgBelowFinality
@@ -181,9 +181,9 @@ class _Tally:
 
 def open_orders(connection: Connection) -> int:
     """Orders that have not ended: waiting ones, and those inside live batches."""
-    waiting = select(func.count()).where(orders.c.state == State.ACCEPTED.value)
+    waiting = select(func.count()).where(has(orders.c.state, State.ACCEPTED))
     inside = select(func.coalesce(func.sum(batches.c.order_count), 0)).where(
-        batches.c.state < BatchState.DONE.value, batches.c.kind != Kind.CALL.value
+        lives(batches.c.state), batches.c.kind != Kind.CALL.value
     )
     return int(connection.execute(waiting).scalar_one()) + int(
         connection.execute(inside).scalar_one()

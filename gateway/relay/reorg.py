@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, select, union, update
 
-from gateway.codes import AttemptState, BatchState, SlotState, State
+from gateway.codes import AttemptState, BatchState, SlotState, State, has, lives
 from gateway.orders.known import parts
 from gateway.tables import attempts, batches, nonce_slots, orders
 
@@ -24,9 +24,11 @@ def watched_blocks(connection: Connection) -> list[BlockId]:
     found = connection.execute(
         union(
             select(b.block_number, b.block_hash).where(
-                b.state == BatchState.SEALED.value, b.block_number.is_not(None)
+                lives(b.state), has(b.state, BatchState.SEALED), b.block_number.is_not(None)
             ),
-            select(a.block_number, a.block_hash).where(a.state == AttemptState.MINED.value),
+            select(a.block_number, a.block_hash).where(
+                lives(a.state), has(a.state, AttemptState.MINED)
+            ),
         )
     )
     return sorted((number, bytes(block_hash)) for number, block_hash in found)
@@ -53,7 +55,8 @@ def take_back(connection: Connection, gone: Sequence[BlockId], now: int) -> int:
         inside = list(
             connection.execute(
                 select(c.id).where(
-                    c.state == BatchState.SEALED.value,
+                    lives(c.state),
+                    has(c.state, BatchState.SEALED),
                     c.block_number == number,
                     c.block_hash == block_hash,
                 )
@@ -73,7 +76,8 @@ def take_back(connection: Connection, gone: Sequence[BlockId], now: int) -> int:
         back = connection.execute(
             update(attempts)
             .where(
-                attempts.c.state == AttemptState.MINED.value,
+                lives(attempts.c.state),
+                has(attempts.c.state, AttemptState.MINED),
                 attempts.c.block_number == number,
                 attempts.c.block_hash == block_hash,
             )

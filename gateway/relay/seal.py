@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Select, bindparam, func, insert, select, upda
 
 from gateway import faults
 from gateway.clock import NetworkClock
-from gateway.codes import BatchState, Kind, State
+from gateway.codes import BatchState, Kind, State, has, lives
 from gateway.custody import Custody
 from gateway.database import Database
 from gateway.orders.known import parts
@@ -50,7 +50,7 @@ _TAKE = (
 
 _WAITING_ISSUES = (
     select(orders.c.id, orders.c.merchant_id)
-    .where(orders.c.state == State.ACCEPTED.value, orders.c.kind == Kind.ISSUE.value)
+    .where(has(orders.c.state, State.ACCEPTED), has(orders.c.kind, Kind.ISSUE))
     .order_by(orders.c.id)
     .limit(ORDERS_MAX)
 )
@@ -67,7 +67,7 @@ def _waiting_of_members() -> Select[tuple[int, int, int, int]]:
             orders.c.member_id,
             rank.label("rank"),
         )
-        .where(orders.c.state == State.ACCEPTED.value, orders.c.kind != Kind.ISSUE.value)
+        .where(has(orders.c.state, State.ACCEPTED), ~has(orders.c.kind, Kind.ISSUE))
         .subquery()
     )
     c = ranked.c
@@ -190,7 +190,7 @@ class Sealer:
         self, connection: Connection, member_ids: Sequence[int]
     ) -> defaultdict[int, set[int]]:
         query = select(batches.c.member_id, batches.c.nonce).where(
-            batches.c.member_id.in_(member_ids), batches.c.state < BatchState.DONE.value
+            batches.c.member_id.in_(member_ids), lives(batches.c.state)
         )
         live: defaultdict[int, set[int]] = defaultdict(set)
         for member_id, nonce in connection.execute(query):

@@ -14,7 +14,7 @@ from sqlalchemy import bindparam, insert, select, update
 
 from gateway import faults
 from gateway.clock import NetworkClock
-from gateway.codes import AttemptState, Purpose, SlotState
+from gateway.codes import AttemptState, Purpose, SlotState, has, lives
 from gateway.custody import Custody
 from gateway.database import Database
 from gateway.relay.chain import Chain, Sent
@@ -94,7 +94,7 @@ class Sender:
         with self._database.read() as connection:
             slots = connection.execute(
                 select(nonce_slots)
-                .where(nonce_slots.c.state == SlotState.RESERVED.value)
+                .where(lives(nonce_slots.c.state), has(nonce_slots.c.state, SlotState.RESERVED))
                 .order_by(nonce_slots.c.id)
                 .limit(SLOTS_MAX)
             ).all()
@@ -146,7 +146,7 @@ class Sender:
             waiting = connection.execute(
                 select(attempts.c.id, attempts.c.raw)
                 .join(nonce_slots, nonce_slots.c.id == attempts.c.slot_id)
-                .where(attempts.c.state <= AttemptState.OFFERED.value)
+                .where(lives(attempts.c.state), ~has(attempts.c.state, AttemptState.MINED))
                 .order_by(nonce_slots.c.relayer, nonce_slots.c.nonce, attempts.c.id)
             ).all()
         self._offered = {a.id: self._offered[a.id] for a in waiting if a.id in self._offered}

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, bindparam, select, update
 from gateway import faults
 from gateway.books import Books
 from gateway.clock import NetworkClock
-from gateway.codes import AttemptState, BatchState, Kind, SlotState, State
+from gateway.codes import AttemptState, BatchState, Kind, State, has, lives
 from gateway.database import Database
 from gateway.errors import ReorgBelowFinality
 from gateway.orders.known import parts
@@ -107,7 +107,7 @@ class Settler:
         with self._database.read() as connection:
             query = (
                 select(attempts.c.id, attempts.c.slot_id, attempts.c.hash)
-                .where(attempts.c.state <= AttemptState.OFFERED.value)
+                .where(lives(attempts.c.state), ~has(attempts.c.state, AttemptState.MINED))
                 .order_by(attempts.c.id)
                 .limit(ATTEMPTS_MAX)
             )
@@ -224,7 +224,7 @@ class Settler:
         with self._database.read() as connection:
             query = (
                 select(c.id, c.relayer, c.nonce)
-                .where(c.state < SlotState.OURS.value)
+                .where(lives(c.state))
                 .where(~c.id.in_(_slots_mined()))
             )
             unmined = connection.execute(query).all()
@@ -276,7 +276,8 @@ class Settler:
 
 
 def _slots_mined() -> Any:
-    return select(attempts.c.slot_id).where(attempts.c.state == AttemptState.MINED.value)
+    c = attempts.c
+    return select(c.slot_id).where(lives(c.state), has(c.state, AttemptState.MINED))
 
 
 def _is_canonical(blocks: dict[int, Block], number: int, block_hash: bytes) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from gateway.codes import BatchState, Kind
+from gateway.codes import BatchState, Kind, has, lives
 from gateway.custody import Custody
 from gateway.database import Database
 from gateway.tables import batches, members, orders
@@ -48,7 +48,7 @@ class Signing:
         with self._database.read() as connection:
             open_batches = connection.execute(
                 select(batches)
-                .where(batches.c.state == BatchState.OPEN.value)
+                .where(lives(batches.c.state), has(batches.c.state, BatchState.OPEN))
                 .order_by(batches.c.id)
                 .limit(BATCHES_MAX)
             ).all()

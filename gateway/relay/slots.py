@@ -15,7 +15,7 @@ from sqlalchemy import Connection, func, insert, or_, select, update
 
 from gateway import faults
 from gateway.clock import NetworkClock
-from gateway.codes import BatchState, Kind, SlotState, State
+from gateway.codes import BatchState, Kind, SlotState, State, has, lives
 from gateway.database import Database
 from gateway.orders.known import parts
 from gateway.relay import gas
@@ -82,7 +82,8 @@ class SlotKeeper:
             select(batches.c.id, batches.c.kind, batches.c.signer, batches.c.gas)
             .outerjoin(earlier, earlier.c.id == batches.c.after_id)
             .where(
-                batches.c.state == BatchState.SEALED.value,
+                lives(batches.c.state),
+                has(batches.c.state, BatchState.SEALED),
                 batches.c.slot_id.is_(None),
                 batches.c.block_number.is_(None),
                 batches.c.due_at <= now,
@@ -99,9 +100,7 @@ class SlotKeeper:
         c = nonce_slots.c
         mine = (c.chain_id == self._chain_id, c.relayer == load.sender)
         highest = connection.execute(select(func.max(c.nonce)).where(*mine)).scalar_one()
-        live = connection.execute(
-            select(func.count()).where(*mine, c.state < SlotState.OURS.value)
-        ).scalar_one()
+        live = connection.execute(select(func.count()).where(*mine, lives(c.state))).scalar_one()
         if live >= IN_FLIGHT_MAX:
             return False
         nonce = 0 if highest is None else highest + 1

@@ -151,7 +151,7 @@ class MemberFacts:
 
 
 class WebSource(Protocol):
-    """Answers the views' two questions, each in a worker thread, never in the event loop."""
+    """Answers the views' two questions, each in a worker thread of its own."""
 
     def network(self, now: int) -> NetworkFacts:
         """Facts of the whole network, with expiry as at `now`. Raises `NothingYet`."""

@@ -18,17 +18,15 @@ def element(name: str, attributes: Mapping[str, Attribute], *children: str) -> M
     `name` and the attributes' keys are written by us, never by a user. There is no `style`
     attribute anywhere: the content security policy forbids it.
     """
-    shown = (
-        Markup(' {}="{}"').format(
-            Markup(key), number(value) if not isinstance(value, str) else value
-        )
+    # Plain strings, each escaped once: `Markup.format` and `join` would take ten times as long.
+    shown = "".join(
+        f' {key}="{escape(value) if isinstance(value, str) else number(value)}"'
         for key, value in attributes.items()
     )
-    opening = Markup("<{}{}").format(Markup(name), Markup("").join(shown))
     if not children:
-        return opening + Markup("/>")
-    inner = Markup("").join(escape(child) for child in children)
-    return Markup("{}>{}</{}>").format(opening, inner, Markup(name))
+        return Markup(f"<{name}{shown}/>")
+    inner = "".join([escape(child) for child in children])
+    return Markup(f"<{name}{shown}>{inner}</{name}>")
 
 
 def picture(

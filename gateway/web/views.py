@@ -1,7 +1,7 @@
 """The pages over HTTP: which page, in which language, with which headers. Decides nothing."""
 
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, tzinfo
 from importlib.resources import files
@@ -12,7 +12,6 @@ import structlog
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from starlette.concurrency import run_in_threadpool
 
 from gateway.web.facts import CursorUnknown, MemberFacts, NothingYet, WebSource
 from gateway.web.formats import Formats, Language, Money
@@ -113,10 +112,10 @@ class Pages:
             response.headers["Retry-After"] = str(RETRY_S)
         return response
 
-    async def answer(self, request: Request, page: Callable[[], Awaitable[Response]]) -> Response:
+    def answer(self, request: Request, page: Callable[[], Response]) -> Response:
         """What `page` gives, or a page that says in plain words why there is none."""
         try:
-            return await page()
+            return page()
         except NothingYet:
             return self.error(request, 503, starting=True)
         except CursorUnknown:
@@ -158,38 +157,39 @@ def web_router(
         open_members: show members' pages to whoever has the link, and link to them. A demo says so;
             elsewhere a member's page waits until members can sign in.
     """
+    # Plain functions: the framework runs them in worker threads, so a page never holds up the API.
     router = APIRouter(include_in_schema=False)
     pages = Pages(name=name, money=money or Money(), zone=zone)
 
     @router.api_route("/", methods=["GET", "HEAD"])
-    async def network(request: Request) -> Response:
-        async def page() -> Response:
-            facts = await run_in_threadpool(source.network, now())
+    def network(request: Request) -> Response:
+        def page() -> Response:
+            facts = source.network(now())
             if not open_members:
                 orders = [replace(order, member=None) for order in facts.orders]
                 facts = replace(facts, orders=orders)
             shown = network_page(facts, pages.formats("en"), face_value)
             return _revalidated(request, pages.render("network.html", "en", page=shown))
 
-        return await pages.answer(request, page)
+        return pages.answer(request, page)
 
     @router.api_route("/members/{member_id}", methods=["GET", "HEAD"])
-    async def member(request: Request, member_id: str) -> Response:
-        async def page() -> Response:
+    def member(request: Request, member_id: str) -> Response:
+        def page() -> Response:
             cursor = request.query_params.get("before")
             too_long = len(member_id) > _ID_LENGTH_MAX or len(cursor or "") > _CURSOR_LENGTH_MAX
             if too_long or not open_members:
                 return pages.error(request, 404)
             at = now()
-            facts = await run_in_threadpool(source.member, member_id, at, cursor)
+            facts = source.member(member_id, at, cursor)
             if facts is None:
                 return pages.error(request, 404)
             return _member(pages, request, facts, face_value, at, cursor)
 
-        return await pages.answer(request, page)
+        return pages.answer(request, page)
 
     @router.api_route("/static/{file}", methods=["GET", "HEAD"])
-    async def static(request: Request, file: str) -> Response:
+    def static(request: Request, file: str) -> Response:
         if file not in pages.static:
             return pages.error(request, 404)
         # The address carries the content's fingerprint, so a copy never goes stale.

@@ -18,6 +18,7 @@ from indexer.project.clearing import Clearing
 from indexer.project.refunds import Refunds
 from indexer.project.rows import FLOW_COLUMNS, Batch
 from indexer.project.state import (
+    Counters,
     Network,
     load_accounts,
     load_counters,
@@ -56,17 +57,21 @@ def project(
 
 
 class Projection:
-    """One fold over a range of blocks."""
+    """One fold over a range of blocks, counting on from `counters` (None: from the mirror's)."""
 
     def __init__(
-        self, conn: Connection, network: Network, blocks: Sequence[tuple[Header, BlockLogs]]
+        self,
+        conn: Connection,
+        network: Network,
+        blocks: Sequence[tuple[Header, BlockLogs]],
+        counters: Counters | None = None,
     ) -> None:
         logs = [block for _, block in blocks]
         first_time = blocks[0][0].time if blocks else network.schedule.first_start
         self._conn = conn
         self._network = network
         self.batch = Batch()
-        self._counters = load_counters(conn)
+        self._counters = load_counters(conn) if counters is None else counters
         self._clearing = Clearing(conn, network, self.batch, self._counters)
         self._clearing.members.preload_members(
             {log.values["member"] for log in others(logs, "Points", "MemberSet")}

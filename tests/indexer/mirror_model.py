@@ -76,6 +76,7 @@ class State:
     members: set[str] = field(default_factory=set)
     supply: dict[int, list[int]] = field(default_factory=lambda: defaultdict(lambda: [0, 0]))
     redemptions: list[tuple[bytes, bytes, str, int, dict[int, int]]] = field(default_factory=list)
+    refunded: dict[bytes, dict[int, int]] = field(default_factory=dict)
     held: int = 0
     digests: int = 0
 

@@ -10,6 +10,7 @@ import pytest
 from eth_abi.abi import decode as abi_decode
 from eth_abi.abi import encode as abi_encode
 
+from tests.wallet_sdk.support import flat
 from wallet_sdk import abi
 from wallet_sdk.contracts import (
     FUNCTIONS,
@@ -33,12 +34,6 @@ from wallet_sdk.types import Status, to_hex
 ADA = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"
 REF = "0x" + "5e" * 32
 ADDRESSES = {name: f"0x{i:040x}" for i, name in enumerate(CONTRACT_NAMES, start=1)}
-
-
-def flat(part: dict[str, Any]) -> str:
-    if part["type"].startswith("tuple"):
-        return f"({','.join(flat(member) for member in part['components'])})"
-    return str(part["type"])
 
 
 def words(part: dict[str, Any]) -> list[str]:

@@ -87,13 +87,6 @@ def plan(params: DeploymentParams, deployer: Address, start_nonce: int) -> list[
     at = planned_addresses(deployer, start_nonce)
     authority = at["AccessManager"]
     terms = (params.terms.issue_fee, params.terms.redeem_fee, params.terms.issuers_share_bps)
-    parts = (
-        at["Points"],
-        at["BankReceipt"],
-        at["MembershipPass"],
-        params.face_value,
-        params.return_cap_bps,
-    )
     arguments: dict[str, tuple[Any, ...]] = {
         "AccessManager": (deployer,),
         "BankReceipt": (
@@ -112,8 +105,26 @@ def plan(params: DeploymentParams, deployer: Address, start_nonce: int) -> list[
             authority,
         ),
         "MembershipPass": (at["Points"], authority, params.pass_name, params.pass_symbol),
-        "CoalitionOffice": (*parts, ZERO_ADDRESS, authority),
-        "Coalition": (*parts, terms, ZERO_ADDRESS, authority, at["CoalitionOffice"]),
+        "CoalitionOffice": (
+            at["Points"],
+            at["BankReceipt"],
+            at["MembershipPass"],
+            params.face_value,
+            params.return_cap_bps,
+            ZERO_ADDRESS,
+            authority,
+        ),
+        "Coalition": (
+            at["Points"],
+            at["BankReceipt"],
+            at["MembershipPass"],
+            params.face_value,
+            params.return_cap_bps,
+            terms,
+            ZERO_ADDRESS,
+            authority,
+            at["CoalitionOffice"],
+        ),
     }
     made = [
         PlannedTransaction(None, _creation(name, arguments[name]), f"create {name}")

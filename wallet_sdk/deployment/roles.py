@@ -67,11 +67,7 @@ GUARDED: Final[tuple[tuple[str, Role, tuple[str, ...]], ...]] = (
             "withdrawIncome(address,uint256)",
         ),
     ),
-    (
-        "MembershipPass",
-        Role.OPERATOR,
-        ("enroll(uint256,address,uint256)", "setTier(uint256,uint256)"),
-    ),
+    ("MembershipPass", Role.OPERATOR, ("setTier(uint256,uint256)",)),
     (
         "BankReceipt",
         Role.TREASURER,

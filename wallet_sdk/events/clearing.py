@@ -116,16 +116,16 @@ class BreakageClaimed(
 
 
 @dataclass(frozen=True)
-class IncomeWithdrawn(Event, abi="IncomeWithdrawn(address indexed to, uint256 amount)"):
-    """The operator took earned income."""
+class HandedOver(Event, abi="HandedOver(address indexed successor, uint256 amount)"):
+    """All assets went to the successor; the old Coalition answers reads and nothing else."""
 
-    to: Address
+    successor: Address
     amount: Money
 
 
 @dataclass(frozen=True)
-class HandedOver(Event, abi="HandedOver(address indexed successor, uint256 amount)"):
-    """All of the settlement asset went to the successor."""
+class IncomeWithdrawn(Event, abi="IncomeWithdrawn(address indexed to, uint256 amount)"):
+    """The operator took earned income."""
 
-    successor: Address
+    to: Address
     amount: Money

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Final
 
+from eth_abi.abi import decode, encode
+from eth_abi.exceptions import DecodingError
+
 from wallet_sdk.errors import BanyanError
 from wallet_sdk.names import Declaration, parse_declaration, snake_case
 from wallet_sdk.types import keccak256, to_hex
@@ -46,7 +49,10 @@ class ContractRefused(BanyanError):
 
     def encode(self) -> bytes:
         """The revert data again: for tests and for a node of one's own."""
-        words = (word_of(p.type, self.values[p.attribute]) for p in self.DECLARATION.params)
+        params = self.DECLARATION.params
+        if any(param.type == "string" for param in params):
+            return self.SELECTOR + encode([p.type for p in params], list(self.values.values()))
+        words = (word_of(p.type, self.values[p.attribute]) for p in params)
         return self.SELECTOR + b"".join(words)
 
 
@@ -66,22 +72,10 @@ class ContractRefusedUnknown(ContractRefused):
         return self.data
 
 
-class Reverted(ContractRefused):
-    """A contract reverted with a text: `Error(string)`. None of ours does."""
+class Reverted(ContractRefused, abi="Error(string reason)"):
+    """The contract reverted with a text; none of ours does."""
 
-    def __init__(self, reason: str) -> None:
-        self.reason = reason
-        self.values = {"reason": reason}
-        BanyanError.__init__(self, "reverted", f"the contract reverted: {reason}")
-
-    def encode(self) -> bytes:
-        """Selector, offset, length and text."""
-        text = self.reason.encode()
-        padded = text.ljust(-(-len(text) // 32) * 32, b"\0")
-        return ERROR_SELECTOR + (32).to_bytes(32, "big") + len(text).to_bytes(32, "big") + padded
-
-
-ERROR_SELECTOR: Final = keccak256(b"Error(string)")[:4]
+    reason: str
 
 
 def _told(value: object) -> str:
@@ -95,13 +89,22 @@ def refusal_of(data: bytes) -> ContractRefused:
     """
     selector, body = data[:4], data[4:]
     refusal = REFUSALS.get(selector)
-    if refusal is not None:
-        values: dict[str, Any] = {}
-        for index, param in enumerate(refusal.DECLARATION.params):
-            word = body[32 * index : 32 * index + 32]
-            values[param.attribute] = reader(param.type)(word) if len(word) == 32 else None
-        return refusal(**values)
-    if selector == ERROR_SELECTOR and len(body) >= 64:
-        length = int.from_bytes(body[32:64], "big")
-        return Reverted(body[64 : 64 + length].decode("utf-8", "replace"))
-    return ContractRefusedUnknown(data)
+    if refusal is None:
+        return ContractRefusedUnknown(data)
+    params = refusal.DECLARATION.params
+    if any(param.type == "string" for param in params):
+        return _with_text(refusal, data)
+    values: dict[str, Any] = {}
+    for index, param in enumerate(params):
+        word = body[32 * index : 32 * index + 32]
+        values[param.attribute] = reader(param.type)(word) if len(word) == 32 else None
+    return refusal(**values)
+
+
+def _with_text(refusal: type[ContractRefused], data: bytes) -> ContractRefused:
+    params = refusal.DECLARATION.params
+    try:
+        values = decode([param.type for param in params], data[4:])
+    except (DecodingError, OverflowError, ValueError):
+        return ContractRefusedUnknown(data)
+    return refusal(**{p.attribute: v for p, v in zip(params, values, strict=True)})

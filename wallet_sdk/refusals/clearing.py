@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wallet_sdk.refusals.base import ContractRefused
-from wallet_sdk.types import Address, Money
+from wallet_sdk.types import Money
 
 
 class MerchantExists(ContractRefused, abi="MerchantExists(uint32 merchant)"):
@@ -86,21 +86,3 @@ class ZeroAddress(ContractRefused, abi="ZeroAddress()"):
 
 class ZeroAmount(ContractRefused, abi="ZeroAmount()"):
     """An amount of nothing."""
-
-
-class NotSelf(ContractRefused, abi="NotSelf(address caller)"):
-    """Only the Coalition itself may call this."""
-
-    caller: Address
-
-
-class OfficeMismatch(ContractRefused, abi="OfficeMismatch(address office)"):
-    """The office was made for another Coalition."""
-
-    office: Address
-
-
-class PredecessorMismatch(ContractRefused, abi="PredecessorMismatch(address predecessor)"):
-    """The predecessor has other points, another settlement asset or another face value."""
-
-    predecessor: Address

@@ -155,20 +155,29 @@ class SafeCastOverflowedIntDowncast(
     ContractRefused,
     abi="SafeCastOverflowedIntDowncast(uint8 bits, int256 value)",
 ):
-    """The number does not fit, signed."""
+    """The signed number does not fit."""
 
     bits: int
     value: int
 
 
 class SafeCastOverflowedUintToInt(
-    ContractRefused,
-    abi="SafeCastOverflowedUintToInt(uint256 value)",
+    ContractRefused, abi="SafeCastOverflowedUintToInt(uint256 value)"
 ):
-    """The number is too large to have a sign."""
+    """The number does not fit a signed one."""
 
     value: int
 
 
 class ReentrancyGuardReentrantCall(ContractRefused, abi="ReentrancyGuardReentrantCall()"):
-    """The settlement asset called back into the Coalition."""
+    """A call came back into the contract that made it."""
+
+
+class InvalidShortString(ContractRefused, abi="InvalidShortString()"):
+    """A short text is malformed."""
+
+
+class StringTooLong(ContractRefused, abi="StringTooLong(string str)"):
+    """The text is too long for its place."""
+
+    str: str

@@ -173,3 +173,21 @@ class GasTooLow(
     index: int
     gas_left: int
     gas_needed: int
+
+
+class NotSelf(ContractRefused, abi="NotSelf(address caller)"):
+    """Only the Coalition itself may call this."""
+
+    caller: Address
+
+
+class OfficeMismatch(ContractRefused, abi="OfficeMismatch(address office)"):
+    """The office was made for another Coalition."""
+
+    office: Address
+
+
+class PredecessorMismatch(ContractRefused, abi="PredecessorMismatch(address predecessor)"):
+    """The predecessor has other points, another asset or another face value."""
+
+    predecessor: Address

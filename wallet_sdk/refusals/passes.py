@@ -32,6 +32,6 @@ class PassExists(ContractRefused, abi="PassExists(uint256 tokenId)"):
 
 
 class TierTooHigh(ContractRefused, abi="TierTooHigh(uint256 tier)"):
-    """A tier is at most 65,535."""
+    """The tier does not fit the pass."""
 
     tier: int

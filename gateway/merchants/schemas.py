@@ -1,0 +1,77 @@
+"""Merchants over HTTP."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, Field
+
+from gateway.merchants.service import AMOUNT_MAX, NAME_LENGTH_MAX, SLUG_LENGTH_MAX
+from gateway.orders.schemas import Strict
+
+Amount = Annotated[int, Field(ge=0, le=AMOUNT_MAX, description="Units of the settlement asset.")]
+
+
+class NewRule(Strict):
+    """floor(minor units paid x points / per_minor)."""
+
+    points: Annotated[int, Field(ge=1, le=10**6)] = 1
+    per_minor: Annotated[int, Field(ge=1, le=10**9)] = 1
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "USD"
+    minor_digits: Annotated[int, Field(ge=0, le=4)] = 2
+
+
+class NewMerchantBody(Strict):
+    """A merchant to onboard; `deposit` is what the bank has received for it."""
+
+    name: Annotated[str, Field(min_length=1, max_length=NAME_LENGTH_MAX)]
+    slug: Annotated[str, Field(pattern=rf"^[A-Za-z0-9_-]{{1,{SLUG_LENGTH_MAX}}}$")]
+    deposit: Amount = 0
+    credit_limit: Amount = 0
+    earn_rule: NewRule = NewRule()
+
+
+class NewDeposit(Strict):
+    """Money that the bank has received for the merchant, under a reference that is used once."""
+
+    amount: Annotated[int, Field(ge=1, le=AMOUNT_MAX)]
+    bank_reference: Annotated[str, Field(min_length=1, max_length=100)]
+
+
+class MerchantBody(BaseModel):
+    """A merchant. `api_key` is shown once, in the answer that made it."""
+
+    id: str
+    number: int
+    slug: str
+    name: str
+    state: str
+    earn_rule: NewRule
+    api_key: str | None = None
+
+
+class PositionBody(BaseModel):
+    """Units of the settlement asset. `available` = position + credit limit - what is held."""
+
+    merchant: str
+    position: int
+    credit_limit: int
+    held: int
+    available: int
+    as_of_block: int
+
+
+class DepositBody(BaseModel):
+    """Whether the deposit is new; False: this bank reference was booked before."""
+
+    merchant: str
+    amount: int
+    bank_reference: str
+    booked: bool
+
+
+class ApiKeyBody(BaseModel):
+    """A fresh API key, shown this once."""
+
+    id: str
+    merchant: str
+    role: str
+    api_key: str

@@ -1,0 +1,188 @@
+"""Orders over HTTP. Endpoints translate; what is accepted is decided in `decide`."""
+
+import asyncio
+from dataclasses import replace
+from typing import Annotated, Any
+
+import orjson
+from fastapi import APIRouter, Query, Request, Response
+from starlette.concurrency import run_in_threadpool
+
+from gateway.auth.dependencies import AsAnyone, AsMerchant, AsOperator, Key, Principal
+from gateway.codes import STATE_CODES
+from gateway.dependencies import TheGateway
+from gateway.errors import PurchaseInvalid
+from gateway.model import Accepted, Merchant, NewOrder, OrderKind, OrderState, Refused
+from gateway.orders import repository
+from gateway.orders.answers import Answer
+from gateway.orders.refusals import problem_of, refusal_line
+from gateway.orders.schemas import (
+    BulkBody,
+    NewIssuance,
+    NewIssuances,
+    NewRedemption,
+    NewTransfer,
+    OrderBody,
+    OrderPage,
+)
+from gateway.service import Gateway
+from gateway.strict import StrictRoute, body_hash
+
+router = APIRouter(prefix="/v1", tags=["orders"], route_class=StrictRoute)
+
+ACCEPTED = 202
+
+
+@router.post("/issuances", status_code=ACCEPTED, response_model=OrderBody, summary="Issue points")
+async def issue(
+    body: NewIssuance, request: Request, who: AsMerchant, key: Key, gateway: TheGateway
+) -> Response:
+    """Accepts an issue of points to a member; it is carried out within moments.
+
+    The merchant's position must cover it. Repeat a request whose answer you missed with the same
+    `Idempotency-Key`: you get the same answer, and nothing happens twice.
+    """
+    merchant = await _merchant(gateway, who)
+    line = _issue_line(merchant, body, body.points_under(merchant.earn_rule))
+    return await _accept_one(gateway, who, key, request, line)
+
+
+@router.post("/issuances/bulk", status_code=ACCEPTED, response_model=BulkBody, summary="Issue many")
+async def issue_many(
+    body: NewIssuances, request: Request, who: AsMerchant, key: Key, gateway: TheGateway
+) -> Response:
+    """Up to 10,000 issues in one commit. Each line is accepted or refused for itself."""
+    merchant = await _merchant(gateway, who)
+    lines = [_bulk_line(merchant, asked) for asked in body.lines]
+    given = await _accept(gateway, who, key, request, lines)
+    shown = [
+        _shown(line, answer) if isinstance(answer, Accepted) else refusal_line(answer)
+        for line, answer in zip(lines, given, strict=True)
+    ]
+    accepted = sum(isinstance(answer, Accepted) for answer in given)
+    return _json({"accepted": accepted, "refused": len(given) - accepted, "lines": shown})
+
+
+@router.post(
+    "/redemptions", status_code=ACCEPTED, response_model=OrderBody, summary="Redeem points"
+)
+async def redeem(
+    body: NewRedemption, request: Request, who: AsMerchant, key: Key, gateway: TheGateway
+) -> Response:
+    """Accepts that a member spends points with the merchant; the member's balance must reach."""
+    merchant = await _merchant(gateway, who)
+    line = NewOrder(OrderKind.REDEEM, body.member, body.points, body.reference, merchant.id)
+    return await _accept_one(gateway, who, key, request, line)
+
+
+@router.post(
+    "/transfers", status_code=ACCEPTED, response_model=OrderBody, summary="Transfer points"
+)
+async def transfer(
+    body: NewTransfer, request: Request, who: AsOperator, key: Key, gateway: TheGateway
+) -> Response:
+    """Accepts that a member gives points to another. For the operator's wallet service alone: a
+    merchant cannot speak for a member.
+    """
+    line = NewOrder(OrderKind.TRANSFER, body.from_, body.points, body.reference, to_member=body.to)
+    return await _accept_one(gateway, who, key, request, line)
+
+
+@router.get("/orders/{order_id}", response_model=OrderBody, summary="One order")
+async def get_order(order_id: str, who: AsAnyone, gateway: TheGateway) -> Response:
+    """The order as it stands now."""
+
+    def read() -> dict[str, Any]:
+        with gateway.database.read() as connection:
+            return repository.find(connection, order_id, who.tenant)
+
+    return _json(await run_in_threadpool(read), 200)
+
+
+@router.get("/orders", response_model=OrderPage, summary="Orders, newest first")
+async def list_orders(
+    who: AsAnyone,
+    gateway: TheGateway,
+    state: OrderState | None = None,
+    reference: Annotated[str | None, Query(max_length=100)] = None,
+    cursor: Annotated[str | None, Query(max_length=40)] = None,
+    limit: Annotated[int, Query(ge=1, le=repository.PAGE_MAX)] = 50,
+) -> Response:
+    """A merchant sees its own orders, the operator all."""
+
+    def read() -> dict[str, Any]:
+        states = [] if state is None else [STATE_CODES[state].value]
+        with gateway.database.read() as connection:
+            found, after = repository.page(
+                connection,
+                who.tenant,
+                states=states,
+                reference=reference,
+                cursor=cursor,
+                limit=limit,
+            )
+        return {"orders": found, "next_cursor": after}
+
+    return _json(await run_in_threadpool(read), 200)
+
+
+async def _merchant(gateway: Gateway, who: Principal) -> Merchant:
+    room = gateway.merchants_room
+    known = room.remembered(who.tenant)
+    return known if known is not None else await run_in_threadpool(room.by_number, who.tenant)
+
+
+def _issue_line(merchant: Merchant, asked: NewIssuance, points: int) -> NewOrder:
+    return NewOrder(OrderKind.ISSUE, asked.member, points, asked.reference, merchant.id)
+
+
+def _bulk_line(merchant: Merchant, asked: NewIssuance) -> NewOrder:
+    """A line of a bulk; one whose purchase earns nothing is refused in its place."""
+    try:
+        return _issue_line(merchant, asked, asked.points_under(merchant.earn_rule))
+    except PurchaseInvalid as refusal:
+        return replace(_issue_line(merchant, asked, 0), unearned=refusal.message)
+
+
+async def _accept(
+    gateway: Gateway, who: Principal, key: str, request: Request, lines: list[NewOrder]
+) -> list[Answer]:
+    answer = gateway.submit(
+        lines,
+        tenant=who.tenant,
+        actor=who.key_id,
+        idempotency_key=key,
+        body_hash=body_hash(request.url.path, await request.json()),
+    )
+    return await asyncio.wrap_future(answer)
+
+
+async def _accept_one(
+    gateway: Gateway, who: Principal, key: str, request: Request, line: NewOrder
+) -> Response:
+    (answer,) = await _accept(gateway, who, key, request, [line])
+    if isinstance(answer, Refused):
+        return problem_of(answer)
+    return _json(_shown(line, answer))
+
+
+def _shown(line: NewOrder, answer: Accepted) -> dict[str, Any]:
+    """The order as it was accepted: the same bytes however often the request is repeated."""
+    return {
+        "id": answer.id,
+        "kind": line.kind.value,
+        "state": OrderState.ACCEPTED.value,
+        "merchant": line.merchant,
+        "member": line.member,
+        "to_member": line.to_member,
+        "points": answer.points,
+        "reference": answer.reference,
+        "accepted_at": answer.accepted_at,
+        "failure": None,
+        "transaction": None,
+        "block": None,
+    }
+
+
+def _json(content: Any, status: int = ACCEPTED) -> Response:
+    return Response(orjson.dumps(content), status, media_type="application/json")

@@ -1,0 +1,118 @@
+"""Queries of orders: single rows and pages, joined with what places them on chain."""
+
+import base64
+import binascii
+import struct
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Select, select
+
+from gateway import ids
+from gateway.codes import KIND_WORDS, STATE_WORDS
+from gateway.errors import InvalidRequest, OrderUnknown
+from gateway.tables import batches, members, merchants, orders
+from wallet_sdk.types import to_hex
+
+PAGE_MAX = 500
+
+FAILURES = {
+    "rejected_on_chain": "the network has proven that it can never take effect",
+}
+
+
+def find(connection: Connection, order_id: str, tenant: int) -> dict[str, Any]:
+    """The order, as it is shown; a merchant's own ones only. Raises OrderUnknown."""
+    try:
+        raw = ids.decode(ids.ORDER, order_id)
+    except Exception as error:
+        raise OrderUnknown(f"there is no order {order_id[:40]!r}") from error
+    query = _select().where(orders.c.public_id == raw)
+    if tenant:
+        query = query.where(orders.c.merchant_id == tenant)
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        raise OrderUnknown(f"there is no order {order_id}", order=order_id)
+    return shown(row)
+
+
+def page(
+    connection: Connection,
+    tenant: int,
+    *,
+    states: Sequence[int],
+    reference: str | None,
+    cursor: str | None,
+    limit: int,
+) -> tuple[list[dict[str, Any]], str | None]:
+    """Orders newest first, and the cursor of the page after."""
+    query = _select().order_by(orders.c.id.desc()).limit(limit + 1)
+    if tenant:
+        query = query.where(orders.c.merchant_id == tenant)
+    if states:
+        query = query.where(orders.c.state.in_(states))
+    if reference is not None:
+        query = query.where(orders.c.reference == reference)
+    if cursor is not None:
+        query = query.where(orders.c.id < _decode_cursor(cursor))
+    rows = connection.execute(query).all()
+    more = len(rows) > limit
+    shown_rows = [shown(row) for row in rows[:limit]]
+    return shown_rows, _encode_cursor(rows[limit - 1].id) if more else None
+
+
+def shown(row: Any) -> dict[str, Any]:
+    """A row as the API tells it."""
+    failure = None
+    if row.failure is not None:
+        detail = FAILURES.get(row.failure, "")
+        failure = {"code": row.failure, "detail": f"{detail}: {row.failure_detail}".strip(": ")}
+    return {
+        "id": ids.encode(ids.ORDER, bytes(row.public_id)),
+        "kind": KIND_WORDS[row.kind].value,
+        "state": STATE_WORDS[row.state].value,
+        "merchant": _public(ids.MERCHANT, row.merchant),
+        "member": _public(ids.MEMBER, row.member),
+        "to_member": _public(ids.MEMBER, row.to_member),
+        "points": row.points,
+        "reference": row.reference,
+        "accepted_at": row.accepted_at,
+        "failure": failure,
+        "transaction": None if row.tx_hash is None else to_hex(bytes(row.tx_hash)),
+        "block": row.block_number,
+    }
+
+
+def _select() -> Select[Any]:
+    sender, receiver = members.alias("sender"), members.alias("receiver")
+    return (
+        select(
+            orders,
+            merchants.c.public_id.label("merchant"),
+            sender.c.public_id.label("member"),
+            receiver.c.public_id.label("to_member"),
+            batches.c.tx_hash,
+            batches.c.block_number,
+        )
+        .outerjoin(merchants, merchants.c.id == orders.c.merchant_id)
+        .outerjoin(sender, sender.c.id == orders.c.member_id)
+        .outerjoin(receiver, receiver.c.id == orders.c.to_member_id)
+        .outerjoin(batches, batches.c.id == orders.c.batch_id)
+    )
+
+
+def _public(prefix: str, raw: Any) -> str | None:
+    return None if raw is None else ids.encode(prefix, bytes(raw))
+
+
+def _encode_cursor(row_id: int) -> str:
+    return base64.urlsafe_b64encode(struct.pack(">Q", row_id)).rstrip(b"=").decode()
+
+
+def _decode_cursor(cursor: str) -> int:
+    try:
+        raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+        (row_id,) = struct.unpack(">Q", raw)
+    except (binascii.Error, struct.error, ValueError) as error:
+        raise InvalidRequest(f"not a page cursor: {cursor[:60]!r}") from error
+    return min(int(row_id), 2**63 - 1)

@@ -1,0 +1,149 @@
+"""Orders over HTTP: what may be asked and what is answered. Strict: `true` is no number."""
+
+from decimal import Decimal, InvalidOperation
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from gateway.errors import PurchaseInvalid
+from gateway.model import LINES_MAX, POINTS_MAX, REFERENCE_LENGTH_MAX, EarnRule
+
+AMOUNT_PATTERN: Final = r"^(0|[1-9][0-9]{0,11})(\.[0-9]{1,4})?$"
+
+PointsField = Annotated[
+    int, Field(ge=1, le=POINTS_MAX, description="Whole points.", examples=[120])
+]
+Reference = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=REFERENCE_LENGTH_MAX,
+        description="Your own name of the purchase: once per merchant, unless the order failed.",
+        examples=["till-3/2026-11-21/0042"],
+    ),
+]
+MemberId = Annotated[str, Field(min_length=30, max_length=30, examples=["mem_" + "0" * 26])]
+
+
+class Strict(BaseModel):
+    """Base of every body: strict types, no unknown fields."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class Purchase(Strict):
+    """What was paid; the merchant's earn rule makes points of it."""
+
+    amount: Annotated[
+        str, Field(pattern=AMOUNT_PATTERN, description="Decimal, as text.", examples=["12.34"])
+    ]
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$", examples=["USD"])]
+
+    def points(self, rule: EarnRule) -> int:
+        """Points under `rule`. Raises PurchaseInvalid: other currency, fractions of a cent, or
+        nothing earned.
+        """
+        if self.currency != rule.currency:
+            raise PurchaseInvalid(
+                f"the merchant's currency is {rule.currency}, got {self.currency}",
+                currency=self.currency,
+            )
+        try:
+            minor = Decimal(self.amount).scaleb(rule.minor_digits)
+        except InvalidOperation as error:
+            raise PurchaseInvalid(f"no amount: {self.amount!r}") from error
+        if minor != int(minor):
+            raise PurchaseInvalid(
+                f"{self.currency} has {rule.minor_digits} decimals, got {self.amount}",
+                amount=self.amount,
+            )
+        points = rule.points_for(int(minor))
+        if points < 1:
+            raise PurchaseInvalid(
+                f"a purchase of {self.amount} {self.currency} earns nothing", amount=self.amount
+            )
+        return points
+
+
+class NewIssuance(Strict):
+    """Points for a member: given as they are, or earned by a purchase."""
+
+    member: MemberId
+    reference: Reference
+    points: PointsField | None = None
+    purchase: Purchase | None = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> "NewIssuance":
+        if (self.points is None) == (self.purchase is None):
+            raise ValueError("give either points or a purchase")
+        return self
+
+    def points_under(self, rule: EarnRule) -> int:
+        """What is to be issued. Raises PurchaseInvalid."""
+        if self.purchase is not None:
+            return self.purchase.points(rule)
+        assert self.points is not None
+        return self.points
+
+
+class NewIssuances(Strict):
+    """Many issues under one key: each line is accepted or refused for itself."""
+
+    lines: Annotated[list[NewIssuance], Field(min_length=1, max_length=LINES_MAX)]
+
+
+class NewRedemption(Strict):
+    """Points that a member spends with the merchant."""
+
+    member: MemberId
+    reference: Reference
+    points: PointsField
+
+
+class NewTransfer(Strict):
+    """Points from member to member."""
+
+    from_: Annotated[MemberId, Field(alias="from")]
+    to: MemberId
+    points: PointsField
+    reference: Reference
+
+
+class Failure(BaseModel):
+    """Why an order failed, for a person who can do something about it."""
+
+    code: str
+    detail: str
+
+
+class OrderBody(BaseModel):
+    """An order. `transaction` is where it took effect, once it is included."""
+
+    id: str
+    kind: Literal["join", "issue", "redeem", "transfer"]
+    state: Literal["accepted", "batched", "submitted", "included", "final", "failed"]
+    merchant: str | None
+    member: str
+    to_member: str | None = None
+    points: int
+    reference: str
+    accepted_at: int
+    failure: Failure | None = None
+    transaction: str | None = None
+    block: int | None = None
+
+
+class OrderPage(BaseModel):
+    """Newest first; `next_cursor` is null on the last page."""
+
+    orders: list[OrderBody]
+    next_cursor: str | None
+
+
+class BulkBody(BaseModel):
+    """One answer a line, in order: an order, or a refusal with its code."""
+
+    accepted: int
+    refused: int
+    lines: list[dict[str, Any]]

@@ -1,0 +1,107 @@
+"""RFC 9457: every refusal leaves as problem+json with a stable `code`, whoever raised it."""
+
+import logging
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from gateway.errors import GatewayError, NotReady
+from indexer.errors import CursorInvalid
+from wallet_sdk.errors import BanyanError
+
+log = logging.getLogger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER_S = 1
+
+# Codes of refusals that the framework itself makes.
+_FRAMEWORK_CODES = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
+
+# Fields whose mistakes have a code of their own, since clients want to tell them apart.
+_FIELD_CODES = {"points": "points_invalid", "purchase": "purchase_invalid"}
+
+
+def problem(
+    status: int,
+    code: str,
+    detail: str,
+    values: Mapping[str, Any] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """One problem document. `type` is a URN of the code, `values` its extension members."""
+    body = {
+        **(values or {}),
+        "type": f"urn:banyan:problem:{code}",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "code": code,
+        "detail": detail,
+    }
+    return Response(
+        orjson.dumps(body, default=str),
+        status,
+        {"cache-control": "no-store", **(headers or {})},
+        MEDIA_TYPE,
+    )
+
+
+def of_error(error: GatewayError) -> Response:
+    """The problem document of a refusal."""
+    headers = {}
+    if error.status == 503 or error.code == "idempotency_key_in_use":
+        headers["retry-after"] = str(RETRY_AFTER_S)
+    if error.status == 401:
+        headers["www-authenticate"] = 'Bearer realm="banyan"'
+    return problem(error.status, error.code, error.message, error.values, headers)
+
+
+def install(app: FastAPI) -> None:
+    """Makes `app` answer with problems only."""
+
+    @app.exception_handler(GatewayError)
+    async def _refused(_request: Request, error: GatewayError) -> Response:
+        if error.status >= 500 and not isinstance(error, NotReady):
+            log.error("%s: %s", error.code, error.message)
+            return problem(error.status, error.code, "something here is broken; it is being noted")
+        return of_error(error)
+
+    @app.exception_handler(CursorInvalid)
+    async def _cursor(_request: Request, error: CursorInvalid) -> Response:
+        return problem(422, error.code, error.message)
+
+    @app.exception_handler(BanyanError)
+    async def _broken(_request: Request, error: BanyanError) -> Response:
+        log.error("%s: %s", error.code, error.message)
+        return problem(500, "internal", "something here is broken; it is being noted")
+
+    @app.exception_handler(RequestValidationError)
+    async def _invalid(_request: Request, error: RequestValidationError) -> Response:
+        return _of_validation(error)
+
+    @app.exception_handler(HTTPException)
+    async def _http(_request: Request, error: HTTPException) -> Response:
+        code = _FRAMEWORK_CODES.get(error.status_code, "http_error")
+        return problem(error.status_code, code, str(error.detail), headers=error.headers)
+
+    @app.exception_handler(Exception)
+    async def _unexpected(_request: Request, error: Exception) -> Response:
+        log.exception("unexpected", exc_info=error)
+        return problem(500, "internal", "something here is broken; it is being noted")
+
+
+def _of_validation(error: RequestValidationError) -> Response:
+    """All mistakes of a body at once; the code is that of the first with a code of its own."""
+    errors = [
+        {"field": ".".join(str(part) for part in found["loc"][1:]), "message": found["msg"]}
+        for found in error.errors()[:20]
+    ]
+    fields = [part for found in error.errors() for part in found["loc"] if isinstance(part, str)]
+    code = next((_FIELD_CODES[f] for f in fields if f in _FIELD_CODES), "invalid_request")
+    detail = "; ".join(f"{e['field'] or 'body'}: {e['message']}" for e in errors[:3])
+    return problem(422, code, detail[:500], {"errors": errors})

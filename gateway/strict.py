@@ -1,0 +1,167 @@
+"""Bodies read strictly: bounded, plain JSON, no key twice, no NaN, no depth without end."""
+
+import hashlib
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+import orjson
+from fastapi import Request, Response
+from fastapi.routing import APIRoute
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gateway.errors import InvalidRequest
+from gateway.problems import problem
+
+BODY_BYTES_MAX: Final = 4 * 1024 * 1024
+"""10,000 bulk lines of 400 bytes; what is larger is a file and belongs into `banyan import`."""
+DEPTH_MAX: Final = 8
+"""No body of ours nests deeper than five."""
+
+
+class BodyInvalid(InvalidRequest):
+    """The body is no JSON, or holds what JSON should not."""
+
+    code = "body_invalid"
+    status = 400
+
+
+class StrictRequest(Request):
+    """A request whose `json()` refuses what other readers would quietly mend."""
+
+    async def json(self) -> Any:
+        """The body. Raises BodyInvalid."""
+        return parse(await self.body())
+
+
+class StrictRoute(APIRoute):
+    """Routes that read their bodies strictly."""
+
+    def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:  # type: ignore[override]
+        """The handler, with a strict request in its hand."""
+        handler = super().get_route_handler()
+
+        async def strict(request: Request) -> Response:
+            return await handler(StrictRequest(request.scope, request.receive))
+
+        return strict
+
+
+def parse(body: bytes) -> Any:
+    """JSON without NaN, doubled keys, deep nesting or NUL. Raises BodyInvalid."""
+    try:
+        text = body.decode()
+        if text.count("[") + text.count("{") > DEPTH_MAX and _depth(text) > DEPTH_MAX:
+            raise BodyInvalid(f"the body nests deeper than {DEPTH_MAX}")
+        parsed = json.loads(text, object_pairs_hook=_no_key_twice, parse_constant=_no_constant)
+    except UnicodeDecodeError as error:
+        raise BodyInvalid("the body is not UTF-8") from error
+    except BodyInvalid:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise BodyInvalid("the body is not JSON") from error
+    if "\\u0000" in text or "\\ud" in text.lower():
+        _no_odd_text(parsed)
+    return parsed
+
+
+def body_hash(path: str, parsed: Any) -> bytes:
+    """What an idempotency key is bound to: the path and the content, whatever its spacing."""
+    content = orjson.dumps(parsed, option=orjson.OPT_SORT_KEYS)
+    return hashlib.sha256(path.encode() + b"\0" + content).digest()
+
+
+def _no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise BodyInvalid("the body names a key twice")
+    return found
+
+
+def _no_constant(name: str) -> Any:
+    raise BodyInvalid(f"{name} is no number in JSON")
+
+
+def _depth(text: str) -> int:
+    deepest = depth = 0
+    in_string = escaped = False
+    for character in text:
+        if in_string:
+            if escaped:
+                escaped = False
+            elif character == "\\":
+                escaped = True
+            elif character == '"':
+                in_string = False
+        elif character == '"':
+            in_string = True
+        elif character in "[{":
+            depth += 1
+            deepest = max(deepest, depth)
+            if deepest > DEPTH_MAX:
+                return deepest
+        elif character in "]}":
+            depth -= 1
+    return deepest
+
+
+def _no_odd_text(value: Any) -> None:
+    """NUL and lone surrogates cannot be stored as text everywhere; no name needs them."""
+    if isinstance(value, str):
+        if "\0" in value or any("\ud800" <= c <= "\udfff" for c in value):
+            raise BodyInvalid("the body holds a character that is no text")
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            _no_odd_text(key)
+            _no_odd_text(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            _no_odd_text(inner)
+
+
+class BodyLimit:
+    """Stops a body at its limit, whatever its length header says; refuses compressed ones."""
+
+    def __init__(self, app: ASGIApp, most: int = BODY_BYTES_MAX) -> None:
+        self._app = app
+        self._most = most
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = dict(scope["headers"])
+        if b"content-encoding" in headers:
+            # A gzip bomb is refused before the first byte of it is unpacked.
+            response = problem(415, "body_encoded", "send the body as it is, not compressed")
+            await response(scope, receive, send)
+            return
+        length = headers.get(b"content-length", b"0")
+        if not length.isdigit() or int(length) > self._most:
+            await self._too_large()(scope, receive, send)
+            return
+        await self._app(scope, self._counting(receive), send)
+
+    def _too_large(self) -> Response:
+        return problem(413, "body_too_large", f"a body has at most {self._most} bytes")
+
+    def _counting(self, receive: Receive) -> Receive:
+        seen = 0
+
+        async def counted() -> Message:
+            nonlocal seen
+            message = await receive()
+            seen += len(message.get("body", b""))
+            if seen > self._most:
+                raise BodyTooLarge(f"a body has at most {self._most} bytes")
+            return message
+
+        return counted
+
+
+class BodyTooLarge(InvalidRequest):
+    """A chunked body went over the limit."""
+
+    code = "body_too_large"
+    status = 413

@@ -1,0 +1,207 @@
+"""`banyan index` and `banyan audit`: the mirror from the command line.
+
+Answers go to standard output, progress and errors to standard error; `--json` makes the answer one
+JSON object. Exit codes: 0 all is well, 1 a difference was found, 2 the command could not be done.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import signal
+import threading
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from indexer import audit as checks
+from indexer import queries
+from indexer import rebuild as rebuilding
+from indexer.cli.output import (
+    EXIT_DIFFERENT,
+    answer,
+    audit_content,
+    digest_content,
+    failing,
+    print_audit,
+    progress_bar,
+)
+from indexer.cli.place import Place, finality
+from indexer.digest import mirror_digest
+from indexer.sync import Indexer
+
+app = typer.Typer(
+    name="index",
+    no_args_is_help=True,
+    help="The mirror: the chain in SQL. Fill it, look at it, make it anew, verify it.",
+)
+
+DataOption = Annotated[
+    Path | None,
+    typer.Option("--data", help="Folder of a network's data (default: .banyan/demo)."),
+]
+MirrorOption = Annotated[
+    str | None,
+    typer.Option(
+        "--mirror",
+        help="SQL URL of the mirror: sqlite:///FILE or postgresql://... (default: in DATA).",
+    ),
+]
+RpcOption = Annotated[
+    str | None,
+    typer.Option("--rpc", help="JSON-RPC URL of the chain (default: the network running in DATA)."),
+]
+DeploymentOption = Annotated[
+    Path | None,
+    typer.Option("--deployment", help="deployment.json of the network (default: in DATA)."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Answer with one JSON object.")]
+
+
+def register(root: typer.Typer) -> None:
+    """Adds `index` and `audit` to the program's commands."""
+    root.add_typer(app, name="index")
+    root.command("audit")(audit)
+
+
+@app.command()
+def run(
+    data: DataOption = None,
+    mirror: MirrorOption = None,
+    rpc: RpcOption = None,
+    deployment: DeploymentOption = None,
+    confirmations: Annotated[
+        str | None,
+        typer.Option(help="When a block is final: 'finalized' (the node's tag) or a number."),
+    ] = None,
+    once: Annotated[bool, typer.Option("--once", help="Catch up with the head and end.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Fill the mirror from the chain and follow the head until Ctrl-C.
+
+    A second one on the same mirror waits until the first has ended, and then goes on.
+    """
+    place = Place(data, mirror, rpc, deployment)
+    with failing(as_json), place.open() as engine, progress_bar("blocks") as shown:
+        indexer = Indexer(
+            place.rpc(),
+            place.deployment(),
+            engine,
+            confirmations=finality(confirmations or place.settings.finality),
+            on_progress=lambda p: shown(p.block, p.head_block),
+        )
+        stop = threading.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: stop.set())
+        try:
+            if once:
+                answer(dataclasses.asdict(indexer.run_once(stop=stop)), as_json)
+            else:
+                indexer.run(stop)
+        finally:
+            indexer.close()
+
+
+@app.command()
+def status(
+    data: DataOption = None,
+    mirror: MirrorOption = None,
+    digest: Annotated[
+        bool, typer.Option("--digest", help="Also hash every table (reads all of it).")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Where the mirror stands: block, time, members, logs, and on request its digest."""
+    place = Place(data, mirror)
+    with failing(as_json), place.open() as engine, engine.connect() as conn:
+        content = dataclasses.asdict(queries.head(conn))
+        if digest:
+            with progress_bar("rows") as shown:
+                content |= digest_content(
+                    mirror_digest(conn, on_progress=lambda name, rows: shown(rows, None, name))
+                )
+        answer(content, as_json)
+
+
+@app.command()
+def rebuild(
+    data: DataOption = None,
+    mirror: MirrorOption = None,
+    from_chain: Annotated[
+        bool,
+        typer.Option("--from-chain", help="Empty the mirror and read the whole chain again."),
+    ] = False,
+    rpc: RpcOption = None,
+    deployment: DeploymentOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Derive every table anew from the mirrored logs, and print the digest (it must not change).
+
+    Stop the indexer first; readers see the old rows until the new ones are whole.
+    """
+    place = Place(data, mirror, rpc, deployment)
+    with failing(as_json), place.open() as engine, progress_bar("logs") as shown:
+        if not from_chain:
+            answer(digest_content(rebuilding.rebuild(engine, on_progress=shown)), as_json)
+            return
+        node, contracts = place.rpc(), place.deployment()
+        rebuilding.empty(engine)
+        indexer = Indexer(
+            node,
+            contracts,
+            engine,
+            confirmations=finality(place.settings.finality),
+            on_progress=lambda p: shown(p.block, p.head_block, "blocks"),
+        )
+        try:
+            indexer.run_once()
+        finally:
+            indexer.close()
+        with engine.connect() as conn:
+            answer(digest_content(mirror_digest(conn)), as_json)
+
+
+@app.command()
+def verify(
+    data: DataOption = None, mirror: MirrorOption = None, as_json: JsonOption = False
+) -> None:
+    """Derive every table beside the mirror from its own logs and compare digests; changes nothing.
+
+    Exit code 1 when a table differs. Whether the logs are the chain's is for `banyan audit`.
+    """
+    place = Place(data, mirror)
+    with failing(as_json), place.open() as engine, progress_bar("logs") as shown:
+        found = rebuilding.verify(engine, on_progress=shown)
+        answer(
+            {
+                "as_of_block": found.block,
+                "digest": found.digest,
+                "holds": found.holds,
+                "different_tables": [mine.table for mine, _ in found.differences],
+            },
+            as_json,
+        )
+    if not found.holds:
+        raise typer.Exit(EXIT_DIFFERENT)
+
+
+def audit(
+    data: DataOption = None,
+    mirror: MirrorOption = None,
+    rpc: RpcOption = None,
+    deployment: DeploymentOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare mirror and chain at one block, account by account, and check laws 1 to 4.
+
+    Exit code 1 when anything differs or a law does not hold.
+    """
+    place = Place(data, mirror, rpc, deployment)
+    with failing(as_json), place.open() as engine, progress_bar("accounts") as shown:
+        found = checks.check(engine, place.rpc(), place.deployment(), on_progress=shown)
+    if as_json:
+        answer(audit_content(found), as_json)
+    else:
+        print_audit(found)
+    if not found.holds:
+        raise typer.Exit(EXIT_DIFFERENT)

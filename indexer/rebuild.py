@@ -1,0 +1,175 @@
+"""The mirror from its own facts again, through the code that made it.
+
+Facts (movements, events, blocks, transactions) are what the chain said; everything else follows
+from them. A rebuild derives it anew in one transaction, so readers see the old rows until the new
+ones are whole. A verification derives it beside the mirror and compares digests.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, Engine
+
+from indexer import store
+from indexer import tables as t
+from indexer.database import create_tables, drop_tables, open_mirror
+from indexer.decode import BlockLogs, Move, Other, read_other
+from indexer.digest import MirrorDigest, TableDigest, mirror_digest
+from indexer.lock import writer_lock
+from indexer.project import Header, Network, Projection
+from indexer.project.state import Counters
+from wallet_sdk.epochs import EpochSchedule
+
+_LOGS_PER_STEP: Final = 20_000
+"""Facts that are folded at once; bounds memory at some 20 MB."""
+
+Report = Callable[[int, int], None]
+"""Told the logs done and the logs there are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """Which tables differ from what their facts say: as mirrored, and as derived."""
+
+    block: int
+    digest: str
+    differences: tuple[tuple[TableDigest, TableDigest], ...]
+
+    @property
+    def holds(self) -> bool:
+        return not self.differences
+
+
+def empty(engine: Engine) -> None:
+    """Forgets everything, to be read from the chain again."""
+    with writer_lock(engine, wait_s=0), engine.begin() as conn:
+        drop_tables(conn)
+        create_tables(conn)
+
+
+def rebuild(engine: Engine, on_progress: Report | None = None) -> MirrorDigest:
+    """Derives all journals and totals anew. Raises MirrorBusy, MirrorEmpty, MirrorInconsistent."""
+    with writer_lock(engine, wait_s=0):
+        with engine.begin() as conn:
+            for table in (*t.JOURNALS, *t.TOTALS):
+                conn.execute(sa.delete(table))
+            _derive(conn, conn, on_progress, facts=False)
+        with engine.connect() as conn:
+            return mirror_digest(conn)
+
+
+def verify(engine: Engine, on_progress: Report | None = None) -> Verification:
+    """Derives the mirror beside itself, in a temporary file, and compares. Writes nothing to it.
+
+    Raises MirrorEmpty, MirrorInconsistent.
+    """
+    with tempfile.TemporaryDirectory(prefix="banyan-verify-") as folder, engine.connect() as conn:
+        mirrored = mirror_digest(conn)
+        beside = open_mirror(f"sqlite:///{Path(folder) / 'mirror.db'}")
+        try:
+            with beside.begin() as other:
+                _derive(conn, other, on_progress, facts=True)
+                cursor = store.read_cursor(conn)
+                assert cursor is not None
+                store.move_cursor(other, *cursor)
+                derived = mirror_digest(other)
+        finally:
+            beside.dispose()
+    pairs = zip(mirrored.tables, derived.tables, strict=True)
+    return Verification(
+        block=mirrored.block,
+        digest=mirrored.digest,
+        differences=tuple((a, b) for a, b in pairs if a != b),
+    )
+
+
+def _derive(source: Connection, target: Connection, report: Report | None, *, facts: bool) -> None:
+    network = _network(source)
+    total = source.execute(sa.select(sa.func.max(t.blocks.c.logs_so_far))).scalar_one() or 0
+    counters = Counters()
+    for blocks in _steps(source):
+        projection = Projection(target, network, blocks, counters)
+        for header, logs in blocks:
+            projection.block(header, logs)
+        batch = projection.finish()
+        if not facts:
+            for table in t.FACTS:
+                batch.appended[table].clear()
+        store.write(target, batch)
+        if report is not None:
+            report(counters.logs, total)
+
+
+def _network(conn: Connection) -> Network:
+    row = conn.execute(sa.select(t.network)).one()
+    return Network(
+        bytes(row.coalition),
+        EpochSchedule(row.epoch_first_start, row.epoch_length, row.validity),
+    )
+
+
+def _steps(conn: Connection) -> Iterator[list[tuple[Header, BlockLogs]]]:
+    """The mirrored blocks in order, in steps of about `_LOGS_PER_STEP` logs."""
+    b = t.blocks.c
+    after, done = -1, 0
+    while True:
+        last = conn.execute(
+            sa.select(b.number, b.logs_so_far)
+            .where(b.number > after, b.logs_so_far >= done + _LOGS_PER_STEP)
+            .order_by(b.number)
+            .limit(1)
+        ).one_or_none()
+        if last is None:
+            last = conn.execute(
+                sa.select(b.number, b.logs_so_far).order_by(b.number.desc()).limit(1)
+            ).one_or_none()
+        if last is None or last.number <= after:
+            return
+        yield _blocks(conn, after + 1, last.number)
+        after, done = last.number, last.logs_so_far
+
+
+def _blocks(conn: Connection, first: int, last: int) -> list[tuple[Header, BlockLogs]]:
+    b, x = t.blocks.c, t.transactions.c
+    found = {
+        row.number: (
+            Header(row.number, bytes(row.hash), bytes(row.parent_hash), row.time),
+            BlockLogs(row.number, "0x" + bytes(row.hash).hex()),
+        )
+        for row in conn.execute(
+            sa.select(t.blocks).where(b.number.between(first, last)).order_by(b.number)
+        )
+    }
+    for row in conn.execute(
+        sa.select(t.transactions).where(x.block.between(first, last)).order_by(x.block, x.position)
+    ):
+        found[row.block][1].transactions[row.position] = "0x" + bytes(row.hash).hex()
+    ids = (t.first_id(first), t.first_id(last + 1) - 1)
+    items: list[Move | Other] = [*_moves(conn, *ids), *_others(conn, *ids)]
+    items.sort(key=lambda item: item.id if isinstance(item, Other) else item[0])
+    for item in items:
+        log_id = item.id if isinstance(item, Other) else item[0]
+        found[t.block_of(log_id)][1].items.append(item)
+    return list(found.values())
+
+
+def _moves(conn: Connection, first: int, last: int) -> Iterator[Move]:
+    m = t.movements.c
+    for row in conn.execute(
+        sa.select(m.id, m.position, m.sender, m.receiver, m.points).where(m.id.between(first, last))
+    ):
+        yield tuple(row)
+
+
+def _others(conn: Connection, first: int, last: int) -> Iterator[Other]:
+    e = t.events.c
+    for row in conn.execute(
+        sa.select(e.id, e.position, e.contract, e.topics, e.data).where(e.id.between(first, last))
+    ):
+        yield read_other(row.id, row.position, row.contract, bytes(row.topics), bytes(row.data))

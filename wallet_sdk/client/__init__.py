@@ -1,0 +1,52 @@
+"""The gateway's client: two doors, `GatewayClient` and `AsyncGatewayClient`, over one core.
+
+The client makes the idempotency key and keeps the request before it is sent; repeating is harmless.
+"""
+
+from wallet_sdk.client.aio import AsyncGatewayClient
+from wallet_sdk.client.models import (
+    Balance,
+    EarnRule,
+    ExpiringPoints,
+    Failure,
+    HistoryLine,
+    IssueLine,
+    Member,
+    Merchant,
+    Order,
+    OrderState,
+    Page,
+    Position,
+    Purchase,
+    RefusedLine,
+)
+from wallet_sdk.client.outbox import FolderOutbox, MemoryOutbox, Outbox, PendingRequest, new_key
+from wallet_sdk.client.sync import GatewayClient
+from wallet_sdk.errors import GatewayError, GatewayRefused, GatewayUnavailable
+
+__all__ = [
+    "AsyncGatewayClient",
+    "Balance",
+    "EarnRule",
+    "ExpiringPoints",
+    "Failure",
+    "FolderOutbox",
+    "GatewayClient",
+    "GatewayError",
+    "GatewayRefused",
+    "GatewayUnavailable",
+    "HistoryLine",
+    "IssueLine",
+    "Member",
+    "MemoryOutbox",
+    "Merchant",
+    "Order",
+    "OrderState",
+    "Outbox",
+    "Page",
+    "PendingRequest",
+    "Position",
+    "Purchase",
+    "RefusedLine",
+    "new_key",
+]

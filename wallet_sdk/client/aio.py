@@ -1,0 +1,192 @@
+"""The awaiting door to the gateway: the same calls as `GatewayClient`, as coroutines."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any, TypeVar
+
+import httpx
+
+from wallet_sdk.client import operations as ops
+from wallet_sdk.client.core import PATIENCE_S, TIMEOUT_S, Outcome, Send, client_options, exchange
+from wallet_sdk.client.models import (
+    Balance,
+    HistoryLine,
+    IssueLine,
+    Member,
+    Merchant,
+    Order,
+    Page,
+    Position,
+    Purchase,
+    RefusedLine,
+)
+from wallet_sdk.client.operations import Operation
+from wallet_sdk.client.outbox import MemoryOutbox, Outbox
+from wallet_sdk.errors import GatewayRefused, GatewayUnavailable
+from wallet_sdk.types import Points
+
+T = TypeVar("T")
+
+
+class AsyncGatewayClient:
+    """A merchant's (or the operator's) gateway, for one event loop.
+
+    Every POST is kept in `outbox` before it is sent and repeated under its key while the outcome is
+    unknown, for `patience_s` in all; then GatewayUnavailable is raised and names the key: call
+    again with `idempotency_key=error.idempotency_key`, or `resend_pending()`. GatewayRefused is a
+    decision.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        api_key: str,
+        *,
+        timeout_s: float = TIMEOUT_S,
+        patience_s: float = PATIENCE_S,
+        outbox: Outbox | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self.outbox: Outbox = MemoryOutbox() if outbox is None else outbox
+        self._patience_s = patience_s
+        self._http = httpx.AsyncClient(
+            **client_options(base_url, api_key, timeout_s), transport=transport
+        )
+
+    async def _run(self, operation: Operation[T]) -> T:
+        steps = exchange(operation, self.outbox, self._patience_s)
+        outcome: Outcome = None
+        try:
+            while True:
+                step = steps.send(outcome)
+                if isinstance(step, Send):
+                    outcome = await self._send(step)
+                else:
+                    await asyncio.sleep(step.seconds)
+                    outcome = None
+        except StopIteration as end:
+            answer: T = end.value
+            return answer
+
+    async def _send(self, step: Send) -> Outcome:
+        try:
+            return await self._http.request(
+                step.method,
+                step.path,
+                params=step.query,
+                headers=step.headers,
+                content=step.content,
+            )
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            return error
+
+    async def create_member(
+        self, external_id: str, *, idempotency_key: str | None = None
+    ) -> Member:
+        """The member of this external id, made where there was none."""
+        return await self._run(ops.create_member(external_id, idempotency_key))
+
+    async def member(self, member: str) -> Member:
+        """The member with this id."""
+        return await self._run(ops.member(member))
+
+    async def balance(self, member: str) -> Balance:
+        """A member's live points and when they expire."""
+        return await self._run(ops.balance(member))
+
+    async def history(
+        self, member: str, *, cursor: str | None = None, limit: int | None = None
+    ) -> Page[HistoryLine]:
+        """A member's movements, newest first."""
+        return await self._run(ops.history(member, cursor, limit))
+
+    async def issue(
+        self,
+        member: str,
+        reference: str,
+        *,
+        points: Points | None = None,
+        purchase: Purchase | None = None,
+        idempotency_key: str | None = None,
+    ) -> Order:
+        """Issues points, or what a purchase earns. `reference` is unique per merchant."""
+        return await self._run(ops.issue(member, reference, points, purchase, idempotency_key))
+
+    async def issue_many(
+        self, lines: Sequence[IssueLine], *, idempotency_key: str | None = None
+    ) -> list[Order | RefusedLine]:
+        """Issues up to 10,000 lines in one request; answers in the lines' order."""
+        return await self._run(ops.issue_many(lines, idempotency_key))
+
+    async def redeem(
+        self, member: str, reference: str, points: Points, *, idempotency_key: str | None = None
+    ) -> Order:
+        """Redeems points of the member at this merchant."""
+        return await self._run(ops.redeem(member, reference, points, idempotency_key))
+
+    async def transfer(
+        self,
+        from_member: str,
+        to_member: str,
+        points: Points,
+        reference: str,
+        *,
+        idempotency_key: str | None = None,
+    ) -> Order:
+        """Moves points from member to member; they keep their age."""
+        return await self._run(
+            ops.transfer(from_member, to_member, points, reference, idempotency_key)
+        )
+
+    async def order(self, order: str) -> Order:
+        """The order with this id."""
+        return await self._run(ops.order(order))
+
+    async def orders(self, *, cursor: str | None = None, limit: int | None = None) -> Page[Order]:
+        """The merchant's orders, newest first."""
+        return await self._run(ops.orders(cursor, limit))
+
+    async def me(self) -> Merchant:
+        """The merchant that the API key belongs to."""
+        return await self._run(ops.me())
+
+    async def position(self) -> Position:
+        """What the merchant has with the network."""
+        return await self._run(ops.position())
+
+    async def register_merchant(
+        self, name: str, slug: str, *, deposit: int = 0, idempotency_key: str | None = None
+    ) -> Merchant:
+        """Operator: brings a merchant in. The answer alone shows its API key."""
+        return await self._run(ops.register_merchant(name, slug, deposit, idempotency_key))
+
+    async def resend_pending(self) -> dict[str, Any]:
+        """Sends every request that the outbox still keeps once more; what came of each, by key.
+
+        A value is the answer, or the GatewayRefused or GatewayUnavailable that was raised.
+        """
+        outcomes: dict[str, Any] = {}
+        for request in self.outbox.pending():
+            try:
+                outcomes[request.key] = await self._run(ops.resent(request))
+            except (GatewayRefused, GatewayUnavailable) as error:
+                outcomes[request.key] = error
+        return outcomes
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        await self._http.aclose()
+
+    async def __aenter__(self) -> AsyncGatewayClient:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()

@@ -1,0 +1,192 @@
+"""The gateway's API as values: which request, and how its answer is read. No line is opened
+here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Generic, TypeVar
+
+import orjson
+
+from wallet_sdk.client.models import (
+    Balance,
+    HistoryLine,
+    IssueLine,
+    Json,
+    Member,
+    Merchant,
+    Order,
+    Page,
+    Position,
+    Purchase,
+    RefusedLine,
+)
+from wallet_sdk.client.outbox import PendingRequest, check_key, new_key
+from wallet_sdk.errors import InputInvalid
+from wallet_sdk.types import Points
+
+T = TypeVar("T")
+
+LINES_MAX: Final = 10_000
+"""Lines of one bulk request: what the gateway takes in one commit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operation(Generic[T]):
+    """One request to the gateway. `pending` holds the POST's key and bytes; None for a read."""
+
+    path: str
+    read: Callable[[Json], T]
+    query: Mapping[str, str] = field(default_factory=dict)
+    pending: PendingRequest | None = None
+
+    @property
+    def method(self) -> str:
+        """GET or POST."""
+        return "GET" if self.pending is None else "POST"
+
+    @property
+    def key(self) -> str | None:
+        """The idempotency key of a POST."""
+        return None if self.pending is None else self.pending.key
+
+
+def _post(
+    path: str, body: Mapping[str, Any], read: Callable[[Json], T], key: str | None
+) -> Operation[T]:
+    pending = PendingRequest(check_key(key or new_key()), path, orjson.dumps(body))
+    return Operation(path, read, pending=pending)
+
+
+def _segment(public_id: str) -> str:
+    # An id comes back from the gateway, but also out of other people's files: it must not leave its
+    # place in a path.
+    if not public_id.isascii() or not public_id.replace("_", "").isalnum():
+        raise InputInvalid(f"not an id of the gateway: {public_id!r:.80}")
+    return public_id
+
+
+def _query(cursor: str | None, limit: int | None) -> dict[str, str]:
+    wanted = {"cursor": cursor, "limit": None if limit is None else str(limit)}
+    return {name: value for name, value in wanted.items() if value is not None}
+
+
+# ---- members
+
+
+def create_member(external_id: str, key: str | None = None) -> Operation[Member]:
+    """POST /v1/members: the member of this external id, made where there was none."""
+    return _post("/v1/members", {"external_id": external_id}, Member.parse, key)
+
+
+def member(member_id: str) -> Operation[Member]:
+    """GET /v1/members/{id}"""
+    return Operation(f"/v1/members/{_segment(member_id)}", Member.parse)
+
+
+def balance(member_id: str) -> Operation[Balance]:
+    """GET /v1/members/{id}/balance"""
+    return Operation(f"/v1/members/{_segment(member_id)}/balance", Balance.parse)
+
+
+def history(
+    member_id: str, cursor: str | None = None, limit: int | None = None
+) -> Operation[Page[HistoryLine]]:
+    """GET /v1/members/{id}/history, newest first."""
+    path = f"/v1/members/{_segment(member_id)}/history"
+    return Operation(path, Page.parser(HistoryLine.parse), _query(cursor, limit))
+
+
+# ---- orders
+
+
+def issue(
+    member_id: str,
+    reference: str,
+    points: Points | None = None,
+    purchase: Purchase | None = None,
+    key: str | None = None,
+) -> Operation[Order]:
+    """POST /v1/issuances: points, or a purchase under the merchant's earn rule."""
+    line = IssueLine(member_id, reference, points, purchase)
+    return _post("/v1/issuances", line.body(), Order.parse, key)
+
+
+def issue_many(
+    lines: Sequence[IssueLine], key: str | None = None
+) -> Operation[list[Order | RefusedLine]]:
+    """POST /v1/issuances/bulk: each line is accepted or refused by itself; answers in the lines'
+    order.
+    """
+    if not 1 <= len(lines) <= LINES_MAX:
+        raise InputInvalid(f"1 to {LINES_MAX} lines in one request, got {len(lines)}")
+    body = {"lines": [line.body() for line in lines]}
+    return _post("/v1/issuances/bulk", body, _lines, key)
+
+
+def _lines(body: Json) -> list[Order | RefusedLine]:
+    return [
+        RefusedLine(line["reference"], line["code"], line["detail"])
+        if "code" in line
+        else Order.parse(line)
+        for line in body["lines"]
+    ]
+
+
+def redeem(
+    member_id: str, reference: str, points: Points, key: str | None = None
+) -> Operation[Order]:
+    """POST /v1/redemptions"""
+    body = {"member": member_id, "reference": reference, "points": points}
+    return _post("/v1/redemptions", body, Order.parse, key)
+
+
+def transfer(
+    from_member: str, to_member: str, points: Points, reference: str, key: str | None = None
+) -> Operation[Order]:
+    """POST /v1/transfers"""
+    body = {"from": from_member, "to": to_member, "points": points, "reference": reference}
+    return _post("/v1/transfers", body, Order.parse, key)
+
+
+def order(order_id: str) -> Operation[Order]:
+    """GET /v1/orders/{id}"""
+    return Operation(f"/v1/orders/{_segment(order_id)}", Order.parse)
+
+
+def orders(cursor: str | None = None, limit: int | None = None) -> Operation[Page[Order]]:
+    """GET /v1/orders, newest first."""
+    return Operation("/v1/orders", Page.parser(Order.parse), _query(cursor, limit))
+
+
+# ---- merchants
+
+
+def me() -> Operation[Merchant]:
+    """GET /v1/merchants/me"""
+    return Operation("/v1/merchants/me", Merchant.parse)
+
+
+def position() -> Operation[Position]:
+    """GET /v1/merchants/me/position"""
+    return Operation("/v1/merchants/me/position", Position.parse)
+
+
+def register_merchant(
+    name: str, slug: str, deposit: int = 0, key: str | None = None
+) -> Operation[Merchant]:
+    """POST /v1/merchants (operator): `deposit` in units of the settlement asset."""
+    body = {"name": name, "slug": slug, "deposit": deposit}
+    return _post("/v1/merchants", body, Merchant.parse, key)
+
+
+def resent(request: PendingRequest) -> Operation[Any]:
+    """A kept request once more, its answer read by its path."""
+    readers: dict[str, Callable[[Json], Any]] = {
+        "/v1/members": Member.parse,
+        "/v1/issuances/bulk": _lines,
+        "/v1/merchants": Merchant.parse,
+    }
+    return Operation(request.path, readers.get(request.path, Order.parse), pending=request)
