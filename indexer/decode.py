@@ -167,6 +167,7 @@ def _shape(event: type[Event]) -> _Shape:
 _SHAPES: Final = {
     (to_hex(topic0), topics): _shape(event) for (topic0, topics), event in sdk.EVENTS.items()
 }
+_TOPICS: Final = {topic0 for topic0, _ in _SHAPES}
 assert {"bytes", "string"} == DYNAMIC, "another dynamic type needs a reader in _Shape"
 
 
@@ -255,6 +256,8 @@ def _read_other(
     log_id: int, position: int, contract: str, topics: Sequence[str], data: str
 ) -> Other:
     shape = _SHAPES.get((topics[0], len(topics))) if topics else None
+    if shape is None and topics and topics[0] in _TOPICS:
+        raise ValueError(f"log {log_id} of a known event has {len(topics)} topics")
     values, arguments = ({}, "{}") if shape is None else shape.read(topics, data)
     return Other(
         id=log_id,

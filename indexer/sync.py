@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Engine
 
 from indexer import reorg, store
 from indexer import tables as t
-from indexer.errors import MirrorBusy, SourceContradicts, WrongNetwork
+from indexer.errors import MirrorBusy, MirrorInconsistent, SourceContradicts, WrongNetwork
 from indexer.lock import writer_lock
 from indexer.prefetch import prefetched
 from indexer.project import Header, Network, project
@@ -178,11 +178,27 @@ class Indexer:
             number = chunk.last.number + 1
 
     def _store(self, chunk: Chunk, final_block: int) -> None:
-        with self._engine.begin() as conn:
-            if chunk.blocks:
-                store.write(conn, project(conn, self._network, chunk.blocks))
-            store.move_cursor(conn, chunk.last, final_block)
-            store.extend_tail(conn, chunk.last, final_block)
+        try:
+            with self._engine.begin() as conn:
+                if chunk.blocks:
+                    store.write(conn, project(conn, self._network, chunk.blocks))
+                store.move_cursor(conn, chunk.last, final_block)
+                store.extend_tail(conn, chunk.last, final_block)
+        except MirrorInconsistent as error:
+            self._doubt(chunk, error)
+            raise
+
+    def _doubt(self, chunk: Chunk, error: MirrorInconsistent) -> None:
+        """Before logs are called impossible, the node is asked for that block again, by its hash.
+
+        Raises SourceContradicts when the two answers differ: one of them left something out.
+        """
+        before = [block.items for header, block in chunk.blocks if header.number == error.block]
+        again = self._source.block(error.block)
+        if again is None or [block.items for _, block in again.blocks] != before:
+            raise SourceContradicts(
+                f"the node gave two different answers for block {error.block}"
+            ) from error
 
     def _cursor(self) -> Header | None:
         with self._engine.begin() as conn:

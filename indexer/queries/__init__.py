@@ -22,9 +22,11 @@ from indexer.queries.members import (
     LotPoints,
     MemberBalance,
     MemberBalances,
+    MemberPass,
     member_balance,
     member_balances,
     member_history,
+    member_pass,
 )
 from indexer.queries.merchants import (
     MerchantPosition,
@@ -51,6 +53,7 @@ __all__ = [
     "LotPoints",
     "MemberBalance",
     "MemberBalances",
+    "MemberPass",
     "MerchantPosition",
     "MerchantRow",
     "MerchantsOverview",
@@ -65,6 +68,7 @@ __all__ = [
     "member_balance",
     "member_balances",
     "member_history",
+    "member_pass",
     "merchant_position",
     "merchants_overview",
     "monthly_series",

@@ -242,3 +242,40 @@ def _lines(conn: Connection, account: bytes, ids: list[int]) -> list[HistoryLine
             )
         )
     return lines
+
+
+@dataclass(frozen=True, slots=True)
+class MemberPass:
+    """A membership pass that is held; `programme` 0 is the coalition's, others a merchant's."""
+
+    address: Address
+    programme: int
+    tier: int
+    joined_at: int
+    as_of_block: int
+    as_of_time: int
+
+
+def member_pass(
+    conn: Connection, address: Address, programme: int = 0, *, as_of: int | None = None
+) -> MemberPass | None:
+    """The member's pass of a programme, None when it holds none."""
+    now = moment(conn, as_of)
+    account = address_bytes(address)
+    p = t.passes.c
+    row = conn.execute(
+        sa.select(t.passes)
+        .where(p.programme == programme, p.member == account, p.id < now.before_id)
+        .order_by(p.id.desc())
+        .limit(1)
+    ).one_or_none()
+    if row is None or not row.held:
+        return None
+    return MemberPass(
+        address=address_of(account),
+        programme=programme,
+        tier=row.tier,
+        joined_at=row.joined_at,
+        as_of_block=now.as_of_block,
+        as_of_time=now.as_of_time,
+    )
