@@ -55,7 +55,11 @@ class Engine:
             log.warning("ended an anvil that an earlier run had left behind")
         folder.delete_runs()
         self._journal = Journal(folder.journal_path)
-        self._genesis = self._journal.genesis()
+        try:
+            self._genesis = self._journal.genesis()
+        except BaseException:
+            self._journal.close()
+            raise
 
     @property
     def genesis(self) -> Genesis:

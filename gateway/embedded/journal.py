@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import orjson
 
@@ -91,19 +92,23 @@ class Journal:
         fresh = not path.exists() or path.stat().st_size == 0
         with self._reading():
             self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-            os.chmod(path, 0o600)
-            # FULL: a commit that returned survives a power cut, not only a crash.
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=FULL")
-            version = self._db.execute("PRAGMA user_version").fetchone()[0]
-            if version == 0 and fresh:
-                self._db.executescript(
-                    f"BEGIN; {SCHEMA} PRAGMA user_version={SCHEMA_VERSION}; COMMIT;"
-                )
-            elif version != SCHEMA_VERSION:
+            try:
+                self._prepare(fresh)
+            except BaseException:
                 self._db.close()
-                raise DataFormatOther(path, f"journal {version}", f"journal {SCHEMA_VERSION}")
+                raise
         self._last_seal = b""
+
+    def _prepare(self, fresh: bool) -> None:
+        os.chmod(self.path, 0o600)
+        version = self._db.execute("PRAGMA user_version").fetchone()[0]
+        if version != SCHEMA_VERSION and not (version == 0 and fresh):
+            raise DataFormatOther(self.path, f"journal {version}", f"journal {SCHEMA_VERSION}")
+        # FULL: a commit that returned survives a power cut, not only a crash.
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=FULL")
+        if version == 0:
+            self._db.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version={SCHEMA_VERSION}; COMMIT;")
 
     def genesis(self) -> Genesis | None:
         """None in a new journal."""
@@ -151,21 +156,15 @@ class Journal:
         """Every block in order, its seal checked; memory is one block's. Leaves the seal of the
         last one behind, so a journal is read to its end before the first `append`."""
         expected, number = self._last_genesis_seal(), 0
-        with self._reading():
-            blocks = self._db.cursor().execute(
-                "SELECT number, time, hash, seal FROM blocks ORDER BY number"
-            )
-        while True:
-            with self._reading():
-                row = blocks.fetchone()
-                if row is None:
-                    break
-                raws = self._raws(row[0])
-            number += 1
-            expected = block_seal(expected, row[0], row[1], raws)
-            if row[0] != number or expected != row[3]:
-                raise JournalDamaged(f"block {number} in the journal does not match its seal")
-            yield JournalBlock(row[0], row[1], raws, row[2])
+        while page := self._page_after(number):
+            for found, time_, block_hash, seal in page:
+                with self._reading():
+                    raws = self._raws(found)
+                number += 1
+                expected = block_seal(expected, found, time_, raws)
+                if found != number or expected != seal:
+                    raise JournalDamaged(f"block {number} in the journal does not match its seal")
+                yield JournalBlock(number, time_, raws, block_hash)
         self._last_seal = expected
 
     def append(self, number: int, time: int, raws: Sequence[bytes]) -> JournalBlock:
@@ -173,46 +172,36 @@ class Journal:
         seal = block_seal(self._last_seal, number, time, raws)
         with self._transaction():
             self._db.execute("INSERT INTO blocks VALUES (?,?,NULL,?)", (number, time, seal))
-            self._insert_raws(number, raws)
+            self._db.executemany(
+                "INSERT INTO transactions VALUES (?,?,?)",
+                [(number, position, raw) for position, raw in enumerate(raws)],
+            )
         self._last_seal = seal
         return JournalBlock(number, time, tuple(raws), None)
 
-    def commit_hash(self, block: JournalBlock, block_hash: bytes, raws: Sequence[bytes]) -> None:
-        """Commit the hash of the last block, which makes it final.
-
-        `raws` are the transactions that the node took; where it left some out as invalid, the block
-        is journalled anew without them in the same commit.
-        """
+    def commit_hash(self, number: int, block_hash: bytes) -> None:
+        """Commit the hash of the last block, which makes it final."""
         with self._transaction():
-            if tuple(raws) != block.raws:
-                seal = block_seal(self._previous_seal(block.number), block.number, block.time, raws)
-                self._db.execute("DELETE FROM transactions WHERE block=?", (block.number,))
-                self._insert_raws(block.number, raws)
-                self._db.execute("UPDATE blocks SET seal=? WHERE number=?", (seal, block.number))
-                self._last_seal = seal
-            self._db.execute("UPDATE blocks SET hash=? WHERE number=?", (block_hash, block.number))
+            self._db.execute("UPDATE blocks SET hash=? WHERE number=?", (block_hash, number))
 
     def close(self) -> None:
         with self._lock:
             self._db.close()
+
+    def _page_after(self, number: int) -> list[tuple[int, int, bytes | None, bytes]]:
+        # In pages, because an open cursor would keep the database open behind a close.
+        with self._reading():
+            return self._db.execute(
+                "SELECT number, time, hash, seal FROM blocks WHERE number > ? "
+                "ORDER BY number LIMIT 256",
+                (number,),
+            ).fetchall()
 
     def _raws(self, number: int) -> tuple[bytes, ...]:
         rows = self._db.execute(
             "SELECT raw FROM transactions WHERE block=? ORDER BY position", (number,)
         )
         return tuple(row[0] for row in rows)
-
-    def _insert_raws(self, number: int, raws: Sequence[bytes]) -> None:
-        self._db.executemany(
-            "INSERT INTO transactions VALUES (?,?,?)",
-            [(number, position, raw) for position, raw in enumerate(raws)],
-        )
-
-    def _previous_seal(self, number: int) -> bytes:
-        if number == 1:
-            return self._last_genesis_seal()
-        row = self._db.execute("SELECT seal FROM blocks WHERE number=?", (number - 1,)).fetchone()
-        return bytes(row[0])
 
     def _last_genesis_seal(self) -> bytes:
         with self._reading():
@@ -239,3 +228,24 @@ class Journal:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 raise
+
+
+def describe(path: Path) -> dict[str, Any]:
+    """Facts about a journal that may be in use: {exists, bytes, chain_id, node, blocks, ...}."""
+    if not path.exists():
+        return {"exists": False}
+    try:
+        database = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+        try:
+            chain = database.execute("SELECT chain_id, node, hardfork FROM genesis").fetchone()
+            blocks = database.execute(
+                "SELECT count(*), max(time), sum(hash IS NULL) FROM blocks"
+            ).fetchone()
+            transactions = database.execute("SELECT count(*) FROM transactions").fetchone()[0]
+        finally:
+            database.close()
+    except sqlite3.DatabaseError as error:
+        raise JournalDamaged(f"{path} cannot be read ({error})") from error
+    names = ("chain_id", "node", "hardfork", "blocks", "last_time", "blocks_without_hash")
+    facts = dict(zip(names, (*(chain or (None, None, None)), *blocks), strict=True))
+    return {"exists": True, "bytes": path.stat().st_size, **facts, "transactions": transactions}

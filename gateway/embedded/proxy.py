@@ -106,8 +106,19 @@ class RpcApp:
         self._upstream: Upstream | None = None
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] != "http":
-            return
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        elif scope["type"] == "http":
+            await self._respond(scope, receive, send)
+
+    async def _live(self, receive: Any, send: Any) -> None:
+        while (await receive())["type"] != "lifespan.shutdown":
+            await send({"type": "lifespan.startup.complete"})
+        if self._upstream is not None:
+            await self._upstream.close()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _respond(self, scope: Any, receive: Any, send: Any) -> None:
         began = False
         try:
             pieces = self._answer(await _read_body(scope, receive))
@@ -142,7 +153,9 @@ class RpcApp:
             if call.method in ANSWERED_HERE:
                 yield orjson.dumps(await self._answer_here(call))
                 return
-            async for piece in self._forward(call.forwarded(self._chain.head.number)):
+            upstream = await self._current_upstream()
+            request = call.forwarded(self._chain.head.number)
+            async for piece in upstream.post(orjson.dumps(request)):
                 yield piece
         except CallRefused as refused:
             yield orjson.dumps(refused.answer)
@@ -172,11 +185,12 @@ class RpcApp:
                 answers[position] = refused.answer
         if forwarded:
             try:
-                whole = b"".join([piece async for piece in self._forward(forwarded)])
+                upstream = await self._current_upstream()
+                pieces = [piece async for piece in upstream.post(orjson.dumps(forwarded))]
             except AnswerTooLarge as error:
                 yield orjson.dumps(CallRefused(-32005, str(error)).answer)
                 return
-            for answer in orjson.loads(whole):
+            for answer in orjson.loads(b"".join(pieces)):
                 position = answer["id"]
                 answers[position] = {**answer, "id": answers[position]}
         yield orjson.dumps(answers)
@@ -204,13 +218,14 @@ class RpcApp:
         except SubmitRefused as refused:
             raise CallRefused(refused.rpc_code, refused.message, call.id) from refused
 
-    def _forward(self, request: Any) -> AsyncIterator[bytes]:
+    async def _current_upstream(self) -> Upstream:
+        """The way to the anvil that runs now; its port changes when it was started anew."""
         port = self._chain.node_port
         if self._upstream is None or self._upstream.port != port:
-            if self._upstream is not None:
-                self._upstream.close()
-            self._upstream = Upstream(port)
-        return self._upstream.post(orjson.dumps(request))
+            stale, self._upstream = self._upstream, Upstream(port)
+            if stale is not None:
+                await stale.close()
+        return self._upstream
 
 
 async def _read_body(scope: Any, receive: Any) -> bytes:
@@ -241,7 +256,7 @@ class Proxy:
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
         config = uvicorn.Config(
             RpcApp(chain),
-            lifespan="off",
+            lifespan="on",
             log_config=None,
             log_level="warning",
             access_log=False,

@@ -29,38 +29,26 @@ class MinedBlock:
     transactions: int
 
 
-def block_calls(block: JournalBlock) -> Iterator[Call]:
-    """Send the transactions, mine, ask what came out: len(raws) + 2 calls."""
-    for raw in block.raws:
-        yield "eth_sendRawTransaction", ["0x" + raw.hex()]
-    yield "evm_mine", [block.time]
-    yield "eth_getBlockByNumber", [hex(block.number), False]
+def block_calls(block: JournalBlock) -> list[Call]:
+    """Empty the pool, send the transactions, mine, ask what came out."""
+    return [
+        ("anvil_dropAllTransactions", []),
+        *(("eth_sendRawTransaction", ["0x" + raw.hex()]) for raw in block.raws),
+        ("evm_mine", [block.time]),
+        ("eth_getBlockByNumber", [hex(block.number), False]),
+    ]
 
 
 def mine_block(wire: NodeWire, journal: Journal, block: JournalBlock) -> MinedBlock:
     """Mine a journalled block for the first time and commit its hash.
 
-    What the node refuses or leaves out as invalid (it says so to nobody) leaves the journal too.
-    Raises NodeGone, and NodeFailed when the node does not mine.
+    A transaction that the node leaves out as invalid stays in the journal: the mere attempt puts
+    its sender into the state root (measured), so a replay without it would differ. Raises NodeGone,
+    and NodeFailed when the node does not mine.
     """
-    wire.call("anvil_dropAllTransactions")
-    answers = wire.calls(list(block_calls(block)))
-    by_hash: dict[str, bytes] = {}
-    for raw, answer in zip(block.raws, answers, strict=False):
-        try:
-            by_hash[answer.unwrap()] = raw
-        except NodeRefused:
-            continue
-    try:
-        answers[-2].unwrap()
-        header = answers[-1].unwrap()
-    except NodeRefused as refused:
-        raise NodeFailed(f"anvil did not mine block {block.number}: {refused}") from refused
-    if header is None or int(header["timestamp"], 16) != block.time:
-        raise NodeFailed(f"anvil mined another block than number {block.number}")
-    included = [by_hash[transaction] for transaction in header["transactions"]]
-    journal.commit_hash(block, bytes.fromhex(header["hash"][2:]), included)
-    return MinedBlock(block.number, block.time, header["hash"], len(included))
+    mined = _read_block(block, wire.calls(block_calls(block)))
+    journal.commit_hash(block.number, bytes.fromhex(mined.hash[2:]))
+    return mined
 
 
 def replay(
@@ -91,7 +79,7 @@ def replay(
     answers: list[Answer] = []
     for answer in wire.stream(calls()):
         answers.append(answer)
-        if len(answers) == len(asked[0].raws) + 2:
+        if len(answers) == len(asked[0].raws) + 3:
             head = _compare(asked.popleft(), answers)
             answers.clear()
             if progress is not None:
@@ -107,11 +95,22 @@ def _compare(block: JournalBlock, answers: Sequence[Answer]) -> MinedBlock:
     assert block.hash is not None
     committed = "0x" + block.hash.hex()
     try:
-        for answer in answers[:-1]:
-            answer.unwrap()
+        mined = _read_block(block, answers)
+    except NodeFailed as failed:
+        raise ReplayDiffers(block.number, committed, f"nothing ({failed})") from failed
+    if mined.hash != committed:
+        raise ReplayDiffers(block.number, committed, mined.hash)
+    return mined
+
+
+def _read_block(block: JournalBlock, answers: Sequence[Answer]) -> MinedBlock:
+    """What came out of `block_calls`. Whether a sending was refused does not matter: it will be
+    refused again, and the hash says the rest."""
+    try:
+        answers[-2].unwrap()
         header = answers[-1].unwrap()
     except NodeRefused as refused:
-        raise ReplayDiffers(block.number, committed, f"refused ({refused})") from refused
-    if header is None or header["hash"] != committed:
-        raise ReplayDiffers(block.number, committed, header["hash"] if header else "no block")
-    return MinedBlock(block.number, block.time, committed, len(block.raws))
+        raise NodeFailed(f"anvil did not mine block {block.number}: {refused}") from refused
+    if header is None or int(header["timestamp"], 16) != block.time:
+        raise NodeFailed(f"anvil mined something else than block {block.number}")
+    return MinedBlock(block.number, block.time, header["hash"], len(header["transactions"]))

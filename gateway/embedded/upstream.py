@@ -7,6 +7,7 @@ general HTTP client costs ten times as much a call, and the indexer reads megaby
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 
 CONNECT_TIMEOUT_S = 5.0
@@ -53,9 +54,12 @@ class Upstream:
             else:
                 self._idle.append((reader, writer))
 
-    def close(self) -> None:
+    async def close(self) -> None:
         while self._idle:
-            self._idle.pop()[1].close()
+            writer = self._idle.pop()[1]
+            writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
 
     async def _ask(self, body: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter, int]:
         head = "POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"

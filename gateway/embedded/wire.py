@@ -83,6 +83,7 @@ class NodeWire:
         """Close at once; a thread that waits for an answer gets NodeGone."""
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
+        self._reader.close()
         self._socket.close()
 
     def _write(self, waiting: deque[bytes]) -> int:
