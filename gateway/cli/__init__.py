@@ -1,0 +1,29 @@
+"""`banyan`: one program for everything that a network needs.
+
+Answers go to standard output, progress and errors to standard error; `--json` makes the answer one
+JSON object. Exit codes: 0 done, 1 a check found a difference, 2 it could not be done.
+"""
+
+import typer
+
+from gateway.cli import deploy, imports, merchant, serve
+from indexer.cli import register as register_index
+
+app = typer.Typer(
+    name="banyan",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="A coalition points network: many merchants, one points currency, one wallet, one ledger "
+    "that anybody can check. Begin with `banyan demo`.",
+)
+
+app.command("serve")(serve.serve)
+app.command("deploy")(deploy.deploy)
+app.command("import")(imports.import_)
+app.add_typer(merchant.app, name="merchant")
+register_index(app)
+
+
+def main() -> None:
+    """The program's entry."""
+    app()

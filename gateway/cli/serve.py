@@ -1,0 +1,65 @@
+"""`banyan serve`: the API and the pages of a network."""
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import uvicorn
+from fastapi import FastAPI
+
+from gateway.cli.common import DataOption, settings_of
+from gateway.network import open_network
+from gateway.production import open_gateway
+from indexer.cli.output import failing, progress_bar
+
+
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8000,
+    rpc: Annotated[
+        str | None,
+        typer.Option(help="JSON-RPC URL of the chain; without it the embedded one in DATA."),
+    ] = None,
+    relay: Annotated[
+        bool, typer.Option(help="Also seal, send and settle (one process of several is enough).")
+    ] = True,
+    data: DataOption = None,
+) -> None:
+    """Serves the API (/v1, /docs) and the pages (/) until Ctrl-C.
+
+    Without --rpc the whole network runs in this one process: chain, contracts, gateway, mirror.
+    With it, databases and deployment are those of the settings (BANYAN_...), and `banyan index run`
+    fills the mirror.
+    """
+    with failing(False), ExitStack() as stack:
+        app = _app(stack, data, rpc, relay)
+        typer.echo(f"listening on http://{host}:{port}", err=True)
+        run(app, host, port)
+
+
+def _app(stack: ExitStack, data: Path | None, rpc: str | None, relay: bool) -> FastAPI:
+    settings = settings_of(data)
+    url = rpc or (settings.rpc_url.get_secret_value() if settings.rpc_url else None)
+    if url is not None:
+        return stack.enter_context(open_gateway(settings, url, relay=relay))
+    with progress_bar("blocks replayed") as shown:
+        network = open_network(settings.data_dir, settings=settings, progress=shown)
+    stack.callback(network.stop)
+    return network.app
+
+
+def run(app: FastAPI, host: str, port: int) -> None:
+    """Serves until SIGINT or SIGTERM; requests in hand are answered first."""
+    config = uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        loop="uvloop",
+        http="httptools",
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=10,
+        server_header=False,
+    )
+    uvicorn.Server(config).run()
