@@ -12,7 +12,8 @@
     │   └── ContractRefusedUnknown  revert data that none of our contracts gives
     └── GatewayError                wallet_sdk.client
         ├── GatewayUnavailable      no answer that decides: UNKNOWN; repeat with the same key
-        └── GatewayRefused          an RFC 9457 problem with its stable code
+        ├── GatewayRefused          an RFC 9457 problem with its stable code
+        └── OutboxUnavailable       the request could not be kept, so it was not sent
 
 Foreign errors (httpx, orjson, eth_account, coincurve) are translated where they enter; none leaves
 the package.
@@ -138,3 +139,10 @@ class GatewayRefused(GatewayError):
         super().__init__(code, message)
         self.status = status
         self.problem = problem
+
+
+class OutboxUnavailable(GatewayError):
+    """A request could not be kept, or what was kept not be read. Nothing was sent."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("outbox_unavailable", message)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from wallet_sdk.contracts import Call, refusal_in
@@ -48,9 +49,18 @@ class Sender:
             transaction["to"] = to
         raw, tx_hash = self.signer.sign_transaction(transaction)
         assert self.rpc.call("eth_sendRawTransaction", [to_hex(raw)]) == tx_hash
-        receipt: dict[str, Any] = self.rpc.call("eth_getTransactionReceipt", [tx_hash])
+        receipt = self._receipt(tx_hash)
         assert receipt["status"] == "0x1", receipt
         return receipt
+
+    def _receipt(self, tx_hash: str) -> dict[str, Any]:
+        # The node mines a moment after it has taken the transaction.
+        for _ in range(200):
+            receipt: dict[str, Any] | None = self.rpc.call("eth_getTransactionReceipt", [tx_hash])
+            if receipt is not None:
+                return receipt
+            time.sleep(0.02)
+        raise AssertionError(f"{tx_hash} was not mined")
 
     def call(self, call: Call) -> dict[str, Any]:
         """The receipt of a call; a refusal is raised as itself."""

@@ -7,7 +7,7 @@ from wallet_sdk.client.aio import AsyncGatewayClient
 from wallet_sdk.client.models import (
     Balance,
     EarnRule,
-    ExpiringPoints,
+    EpochPoints,
     Failure,
     HistoryLine,
     IssueLine,
@@ -22,13 +22,13 @@ from wallet_sdk.client.models import (
 )
 from wallet_sdk.client.outbox import FolderOutbox, MemoryOutbox, Outbox, PendingRequest, new_key
 from wallet_sdk.client.sync import GatewayClient
-from wallet_sdk.errors import GatewayError, GatewayRefused, GatewayUnavailable
+from wallet_sdk.errors import GatewayError, GatewayRefused, GatewayUnavailable, OutboxUnavailable
 
 __all__ = [
     "AsyncGatewayClient",
     "Balance",
     "EarnRule",
-    "ExpiringPoints",
+    "EpochPoints",
     "Failure",
     "FolderOutbox",
     "GatewayClient",
@@ -43,6 +43,7 @@ __all__ = [
     "Order",
     "OrderState",
     "Outbox",
+    "OutboxUnavailable",
     "Page",
     "PendingRequest",
     "Position",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, TypeVar
@@ -10,14 +11,24 @@ from typing import Any, TypeVar
 import httpx
 
 from wallet_sdk.client import operations as ops
-from wallet_sdk.client.core import PATIENCE_S, TIMEOUT_S, Outcome, Send, client_options, exchange
+from wallet_sdk.client.core import (
+    PATIENCE_S,
+    POLL_S,
+    TIMEOUT_S,
+    Outcome,
+    Send,
+    client_options,
+    exchange,
+)
 from wallet_sdk.client.models import (
     Balance,
+    EarnRule,
     HistoryLine,
     IssueLine,
     Member,
     Merchant,
     Order,
+    OrderState,
     Page,
     Position,
     Purchase,
@@ -26,7 +37,7 @@ from wallet_sdk.client.models import (
 from wallet_sdk.client.operations import Operation
 from wallet_sdk.client.outbox import MemoryOutbox, Outbox
 from wallet_sdk.errors import GatewayRefused, GatewayUnavailable
-from wallet_sdk.types import Points
+from wallet_sdk.types import Money, Points
 
 T = TypeVar("T")
 
@@ -145,9 +156,25 @@ class AsyncGatewayClient:
         """The order with this id."""
         return await self._run(ops.order(order))
 
-    async def orders(self, *, cursor: str | None = None, limit: int | None = None) -> Page[Order]:
-        """The merchant's orders, newest first."""
-        return await self._run(ops.orders(cursor, limit))
+    async def orders(
+        self,
+        *,
+        state: OrderState | None = None,
+        reference: str | None = None,
+        cursor: str | None = None,
+        limit: int | None = None,
+    ) -> Page[Order]:
+        """The merchant's orders (the operator's: all), newest first."""
+        return await self._run(ops.orders(state, reference, cursor, limit))
+
+    async def settled(self, order: str, *, within_s: float) -> Order:
+        """The order once it is final or failed, or as it stands after `within_s`."""
+        deadline = time.monotonic() + within_s
+        while True:
+            found = await self.order(order)
+            if found.is_settled or time.monotonic() + POLL_S > deadline:
+                return found
+            await asyncio.sleep(POLL_S)
 
     async def me(self) -> Merchant:
         """The merchant that the API key belongs to."""
@@ -157,11 +184,39 @@ class AsyncGatewayClient:
         """What the merchant has with the network."""
         return await self._run(ops.position())
 
-    async def register_merchant(
-        self, name: str, slug: str, *, deposit: int = 0, idempotency_key: str | None = None
+    # ---- the operator
+
+    async def merchants(self) -> list[Merchant]:
+        """All merchants by number."""
+        return await self._run(ops.merchants())
+
+    async def onboard_merchant(
+        self,
+        name: str,
+        slug: str,
+        *,
+        deposit: Money = 0,
+        credit_limit: Money = 0,
+        earn_rule: EarnRule | None = None,
+        idempotency_key: str | None = None,
     ) -> Merchant:
-        """Operator: brings a merchant in. The answer alone shows its API key."""
-        return await self._run(ops.register_merchant(name, slug, deposit, idempotency_key))
+        """Brings a merchant in. The answer that made it alone shows its API key."""
+        return await self._run(
+            ops.onboard_merchant(name, slug, deposit, credit_limit, earn_rule, idempotency_key)
+        )
+
+    async def book_deposit(
+        self,
+        merchant: str,
+        amount: Money,
+        bank_reference: str,
+        *,
+        idempotency_key: str | None = None,
+    ) -> bool:
+        """Books money that arrived at the bank; False: this bank reference was booked before."""
+        return await self._run(ops.book_deposit(merchant, amount, bank_reference, idempotency_key))
+
+    # ---- after a crash
 
     async def resend_pending(self) -> dict[str, Any]:
         """Sends every request that the outbox still keeps once more; what came of each, by key.

@@ -7,6 +7,7 @@ doors do it, one by blocking and one by awaiting.
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias, TypeVar
@@ -22,9 +23,9 @@ T = TypeVar("T")
 
 TIMEOUT_S: Final = 10.0
 PATIENCE_S: Final = 30.0
-"""How long one call goes on repeating before it leaves the rest to the caller: a queue of people
-waits.
-"""
+"""How long one call goes on repeating before it leaves the rest to the caller."""
+POLL_S: Final = 0.25
+"""Between two looks at an order; the embedded chain takes about so long for one."""
 _FIRST_WAIT_S: Final = 0.2
 _LONGEST_WAIT_S: Final = 5.0
 
@@ -63,7 +64,7 @@ def exchange(operation: Operation[T], outbox: Outbox, patience_s: float) -> Exch
     """
     if operation.pending is not None:
         outbox.keep(operation.pending)
-    waited = 0.0
+    until = time.monotonic() + patience_s
     pause = _FIRST_WAIT_S
     while True:
         outcome = yield _request(operation)
@@ -72,10 +73,9 @@ def exchange(operation: Operation[T], outbox: Outbox, patience_s: float) -> Exch
         except GatewayUnavailable as unknown:
             # Jitter keeps a row of tills from knocking in step after an outage.
             wait = unknown.retry_after_s or pause * random.uniform(0.5, 1.0)
-            if waited + wait > patience_s:
+            if time.monotonic() + wait > until:
                 raise
             yield Wait(wait)
-            waited += wait
             pause = min(2 * pause, _LONGEST_WAIT_S)
             continue
         except GatewayRefused as refusal:
@@ -110,15 +110,17 @@ def _read(operation: Operation[T], outcome: Outcome) -> T:
         raise unknown("no answer in time" if _timed_out(outcome) else "no connection") from outcome
     status = outcome.status_code
     body = _json(outcome)
-    if status >= 500 or status in (408, 429) or not isinstance(body, dict):
-        raise unknown(f"HTTP {status}{'' if isinstance(body, dict) else ' without JSON'}", outcome)
+    if status >= 500 or status in (408, 429):
+        raise unknown(f"HTTP {status}", outcome)
+    if body is None:
+        raise unknown(f"HTTP {status} without JSON", outcome)
     if 200 <= status < 300:
         try:
             return operation.read(body)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise unknown(f"an answer that lacks {error}", outcome) from error
-    code = body.get("code")
-    if status < 400 or not isinstance(code, str):
+    code = body.get("code") if isinstance(body, dict) else None
+    if status < 400 or not isinstance(body, dict) or not isinstance(code, str):
         # Somebody in between answered, not the gateway.
         raise unknown(f"HTTP {status} without a problem's code", outcome)
     if code == _STILL_RUNNING:

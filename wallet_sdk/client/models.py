@@ -5,7 +5,7 @@ goes on working.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
@@ -44,18 +44,23 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """An order as the gateway has it. `transaction` once it was sent."""
+    """An order as the gateway has it; `to_member` is who receives a transfer.
+
+    `transaction` and `block` say where it took effect, once it is included.
+    """
 
     id: str
     state: OrderState
     kind: str
     member: str
+    to_member: str | None
     merchant: str | None
     points: Points
-    reference: str | None
+    reference: str
+    accepted_at: Seconds
     failure: Failure | None
     transaction: str | None
-    accepted_at: Seconds
+    block: int | None
 
     @property
     def is_settled(self) -> bool:
@@ -71,27 +76,39 @@ class Order:
             state=OrderState(body["state"]),
             kind=body["kind"],
             member=body["member"],
+            to_member=body.get("to_member"),
             merchant=body.get("merchant"),
             points=body["points"],
-            reference=body.get("reference"),
+            reference=body["reference"],
+            accepted_at=body["accepted_at"],
             failure=Failure(failure["code"], failure["detail"]) if failure else None,
             transaction=body.get("transaction"),
-            accepted_at=body["accepted_at"],
+            block=body.get("block"),
         )
 
 
 @dataclass(frozen=True, slots=True)
 class RefusedLine:
-    """A line of a bulk request that was not accepted; the others were."""
+    """A line of a bulk request that was not accepted; others may have been.
+
+    `order` names the one that holds the reference already (code `reference_used`).
+    """
 
     reference: str
     code: str
     detail: str
+    order: str | None
+
+    @classmethod
+    def parse(cls, body: Json) -> RefusedLine:
+        """Reads a refused line."""
+        why = body["refused"]
+        return cls(body["reference"], why["code"], why["detail"], why.get("order"))
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A member; `joined` once the membership is on chain."""
+    """A member; `joined` once the membership is final. Points can be issued before."""
 
     id: str
     external_id: str
@@ -104,50 +121,53 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True)
-class ExpiringPoints:
+class EpochPoints:
     """Points that expire together; `expires_at` is the first second at which they are gone."""
 
+    epoch: int
     points: Points
     expires_at: Seconds
 
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """A member's live points, soonest to expire first. `available` leaves out what open orders
-    hold.
-    """
+    """Live points, soonest to expire first; `available` is less what open orders hold."""
 
     points: Points
     available: Points
-    expiring: tuple[ExpiringPoints, ...]
+    by_epoch: tuple[EpochPoints, ...]
     as_of_block: int
+    as_of_time: Seconds
 
     @classmethod
     def parse(cls, body: Json) -> Balance:
         """Reads a balance object."""
         return cls(
             points=body["points"],
-            available=body.get("available", body["points"]),
-            expiring=tuple(
-                ExpiringPoints(part["points"], part["expires_at"]) for part in body["by_epoch"]
+            available=body["available"],
+            by_epoch=tuple(
+                EpochPoints(part["epoch"], part["points"], part["expires_at"])
+                for part in body["by_epoch"]
             ),
             as_of_block=body["as_of_block"],
+            as_of_time=body["as_of_time"],
         )
 
 
 @dataclass(frozen=True, slots=True)
 class HistoryLine:
-    """One movement; `points` carries the sign."""
+    """One movement; `points` carries the sign, `merchant` is None for another merchant's."""
 
     kind: str
     points: Points
     merchant: str | None
     at: Seconds
+    block: int
 
     @classmethod
     def parse(cls, body: Json) -> HistoryLine:
         """Reads a line of a member's history."""
-        return cls(body["kind"], body["points"], body.get("merchant"), body["at"])
+        return cls(body["kind"], body["points"], body.get("merchant"), body["at"], body["block"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,46 +178,51 @@ class Page(Generic[T]):
     next_cursor: str | None
 
     @classmethod
-    def parser(cls, item: Callable[[Json], T]) -> Callable[[Json], Page[T]]:
-        """Reads a list object whose items are read by `item`."""
-        return lambda body: cls(
-            tuple(item(part) for part in body["items"]), body.get("next_cursor")
-        )
+    def parser(cls, name: str, item: Callable[[Json], T]) -> Callable[[Json], Page[T]]:
+        """Reads a list object whose items stand under `name` and are read by `item`."""
+        return lambda body: cls(tuple(item(part) for part in body[name]), body.get("next_cursor"))
 
 
 @dataclass(frozen=True, slots=True)
 class EarnRule:
     """Points for a purchase: floor(amount_minor x points / per_minor)."""
 
-    points: int
-    per_minor: int
-    currency: str
-    minor_digits: int
+    points: int = 1
+    per_minor: int = 1
+    currency: str = "USD"
+    minor_digits: int = 2
+
+    @classmethod
+    def parse(cls, body: Json) -> EarnRule:
+        """Reads a rule object."""
+        return cls(body["points"], body["per_minor"], body["currency"], body["minor_digits"])
 
 
 @dataclass(frozen=True, slots=True)
 class Merchant:
-    """A merchant. `api_key` is there once only, in the answer that made the merchant."""
+    """A merchant; `number` is its id on chain.
+
+    `api_key` is there once only, in the answer that made the merchant.
+    """
 
     id: str
+    number: int
     slug: str
     name: str
     state: str
     earn_rule: EarnRule
-    api_key: str | None
+    api_key: str | None = field(repr=False)
 
     @classmethod
     def parse(cls, body: Json) -> Merchant:
         """Reads a merchant object."""
-        rule = body["earn_rule"]
         return cls(
             id=body["id"],
+            number=body["number"],
             slug=body["slug"],
             name=body["name"],
             state=body["state"],
-            earn_rule=EarnRule(
-                rule["points"], rule["per_minor"], rule["currency"], rule["minor_digits"]
-            ),
+            earn_rule=EarnRule.parse(body["earn_rule"]),
             api_key=body.get("api_key"),
         )
 
@@ -206,18 +231,25 @@ class Merchant:
 class Position:
     """What a merchant has with the network, in units of the settlement asset.
 
-    `available` = position + credit limit - what open orders hold.
+    `held` is what open orders will take; `available` = position + credit limit - held.
     """
 
     position: Money
     credit_limit: Money
+    held: Money
     available: Money
     as_of_block: int
 
     @classmethod
     def parse(cls, body: Json) -> Position:
         """Reads a position object."""
-        return cls(body["position"], body["credit_limit"], body["available"], body["as_of_block"])
+        return cls(
+            body["position"],
+            body["credit_limit"],
+            body["held"],
+            body["available"],
+            body["as_of_block"],
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,19 +5,21 @@ here.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Generic, TypeVar
 
 import orjson
 
 from wallet_sdk.client.models import (
     Balance,
+    EarnRule,
     HistoryLine,
     IssueLine,
     Json,
     Member,
     Merchant,
     Order,
+    OrderState,
     Page,
     Position,
     Purchase,
@@ -25,7 +27,7 @@ from wallet_sdk.client.models import (
 )
 from wallet_sdk.client.outbox import PendingRequest, check_key, new_key
 from wallet_sdk.errors import InputInvalid
-from wallet_sdk.types import Points
+from wallet_sdk.types import Money, Points
 
 T = TypeVar("T")
 
@@ -38,7 +40,7 @@ class Operation(Generic[T]):
     """One request to the gateway. `pending` holds the POST's key and bytes; None for a read."""
 
     path: str
-    read: Callable[[Json], T]
+    read: Callable[[Any], T]
     query: Mapping[str, str] = field(default_factory=dict)
     pending: PendingRequest | None = None
 
@@ -54,7 +56,7 @@ class Operation(Generic[T]):
 
 
 def _post(
-    path: str, body: Mapping[str, Any], read: Callable[[Json], T], key: str | None
+    path: str, body: Mapping[str, Any], read: Callable[[Any], T], key: str | None
 ) -> Operation[T]:
     pending = PendingRequest(check_key(key or new_key()), path, orjson.dumps(body))
     return Operation(path, read, pending=pending)
@@ -96,7 +98,7 @@ def history(
 ) -> Operation[Page[HistoryLine]]:
     """GET /v1/members/{id}/history, newest first."""
     path = f"/v1/members/{_segment(member_id)}/history"
-    return Operation(path, Page.parser(HistoryLine.parse), _query(cursor, limit))
+    return Operation(path, Page.parser("lines", HistoryLine.parse), _query(cursor, limit))
 
 
 # ---- orders
@@ -128,9 +130,7 @@ def issue_many(
 
 def _lines(body: Json) -> list[Order | RefusedLine]:
     return [
-        RefusedLine(line["reference"], line["code"], line["detail"])
-        if "code" in line
-        else Order.parse(line)
+        RefusedLine.parse(line) if "refused" in line else Order.parse(line)
         for line in body["lines"]
     ]
 
@@ -156,9 +156,19 @@ def order(order_id: str) -> Operation[Order]:
     return Operation(f"/v1/orders/{_segment(order_id)}", Order.parse)
 
 
-def orders(cursor: str | None = None, limit: int | None = None) -> Operation[Page[Order]]:
+def orders(
+    state: OrderState | None = None,
+    reference: str | None = None,
+    cursor: str | None = None,
+    limit: int | None = None,
+) -> Operation[Page[Order]]:
     """GET /v1/orders, newest first."""
-    return Operation("/v1/orders", Page.parser(Order.parse), _query(cursor, limit))
+    query = _query(cursor, limit)
+    if state is not None:
+        query["state"] = state.value
+    if reference is not None:
+        query["reference"] = reference
+    return Operation("/v1/orders", Page.parser("orders", Order.parse), query)
 
 
 # ---- merchants
@@ -174,12 +184,41 @@ def position() -> Operation[Position]:
     return Operation("/v1/merchants/me/position", Position.parse)
 
 
-def register_merchant(
-    name: str, slug: str, deposit: int = 0, key: str | None = None
+def merchants() -> Operation[list[Merchant]]:
+    """GET /v1/merchants (operator), by number."""
+    return Operation("/v1/merchants", lambda body: [Merchant.parse(part) for part in body])
+
+
+def onboard_merchant(
+    name: str,
+    slug: str,
+    deposit: Money = 0,
+    credit_limit: Money = 0,
+    earn_rule: EarnRule | None = None,
+    key: str | None = None,
 ) -> Operation[Merchant]:
-    """POST /v1/merchants (operator): `deposit` in units of the settlement asset."""
-    body = {"name": name, "slug": slug, "deposit": deposit}
+    """POST /v1/merchants (operator)."""
+    body = {
+        "name": name,
+        "slug": slug,
+        "deposit": deposit,
+        "credit_limit": credit_limit,
+        "earn_rule": asdict(earn_rule or EarnRule()),
+    }
     return _post("/v1/merchants", body, Merchant.parse, key)
+
+
+def book_deposit(
+    merchant_id: str, amount: Money, bank_reference: str, key: str | None = None
+) -> Operation[bool]:
+    """POST /v1/merchants/{id}/deposits (operator)."""
+    path = f"/v1/merchants/{_segment(merchant_id)}/deposits"
+    body = {"amount": amount, "bank_reference": bank_reference}
+    return _post(path, body, _booked, key)
+
+
+def _booked(body: Json) -> bool:
+    return bool(body["booked"])
 
 
 def resent(request: PendingRequest) -> Operation[Any]:
@@ -189,4 +228,7 @@ def resent(request: PendingRequest) -> Operation[Any]:
         "/v1/issuances/bulk": _lines,
         "/v1/merchants": Merchant.parse,
     }
-    return Operation(request.path, readers.get(request.path, Order.parse), pending=request)
+    read = readers.get(request.path, Order.parse)
+    if request.path.endswith("/deposits"):
+        read = _booked
+    return Operation(request.path, read, pending=request)

@@ -16,7 +16,7 @@ from typing import Final, Protocol
 
 import orjson
 
-from wallet_sdk.errors import InputInvalid
+from wallet_sdk.errors import InputInvalid, OutboxUnavailable
 
 KEY_LENGTH_MAX: Final = 64
 
@@ -94,38 +94,58 @@ class FolderOutbox:
     _SUFFIX: Final = ".request.json"
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+        """Makes the folder where there is none. Raises OutboxUnavailable."""
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutboxUnavailable(f"{folder}: {error.strerror}") from error
         self._folder = folder
 
     def keep(self, request: PendingRequest) -> None:
-        """Writes the request whole or not at all, and returns when it is on disk."""
+        """Writes the request whole or not at all, and returns when it is on disk.
+
+        Raises OutboxUnavailable: a full disk, a folder that is gone.
+        """
         content = {"key": request.key, "path": request.path, "body": request.body.decode()}
-        target = self._folder / f"{check_key(request.key)}{self._SUFFIX}"
-        beside = target.with_suffix(".part")
-        with beside.open("wb") as file:
-            file.write(orjson.dumps(content))
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(target)
-        self._sync_folder()
+        target = self._file(request.key)
+        try:
+            _write_whole(target, orjson.dumps(content))
+        except OSError as error:
+            raise OutboxUnavailable(f"{target}: {error.strerror}") from error
 
     def let_go(self, key: str) -> None:
-        """Removes the request's file."""
-        (self._folder / f"{check_key(key)}{self._SUFFIX}").unlink(missing_ok=True)
+        """Removes the request's file. A file that comes back after a crash is sent once more,
+        harmlessly.
+        """
+        self._file(key).unlink(missing_ok=True)
 
     def pending(self) -> list[PendingRequest]:
-        """All requests kept, oldest first. A file cut short was never sent and is left out."""
+        """All requests kept, oldest first. Raises OutboxUnavailable when one cannot be read."""
         files = sorted(self._folder.glob(f"*{self._SUFFIX}"), key=lambda f: f.stat().st_mtime_ns)
-        found = []
-        for file in files:
-            content = orjson.loads(file.read_bytes())
-            found.append(PendingRequest(content["key"], content["path"], content["body"].encode()))
-        return found
+        return [_read(file) for file in files]
 
-    def _sync_folder(self) -> None:
-        # The rename itself must be on disk, too.
-        folder = os.open(self._folder, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+    def _file(self, key: str) -> Path:
+        return self._folder / f"{check_key(key)}{self._SUFFIX}"
+
+
+def _read(file: Path) -> PendingRequest:
+    try:
+        content = orjson.loads(file.read_bytes())
+        return PendingRequest(content["key"], content["path"], content["body"].encode())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise OutboxUnavailable(f"{file} is no kept request: {error}") from error
+
+
+def _write_whole(target: Path, content: bytes) -> None:
+    beside = target.with_suffix(".part")
+    with beside.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(target)
+    # The rename itself must be on disk, too.
+    folder = os.open(target.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -10,14 +10,24 @@ from typing import Any, TypeVar
 import httpx
 
 from wallet_sdk.client import operations as ops
-from wallet_sdk.client.core import PATIENCE_S, TIMEOUT_S, Outcome, Send, client_options, exchange
+from wallet_sdk.client.core import (
+    PATIENCE_S,
+    POLL_S,
+    TIMEOUT_S,
+    Outcome,
+    Send,
+    client_options,
+    exchange,
+)
 from wallet_sdk.client.models import (
     Balance,
+    EarnRule,
     HistoryLine,
     IssueLine,
     Member,
     Merchant,
     Order,
+    OrderState,
     Page,
     Position,
     Purchase,
@@ -26,7 +36,7 @@ from wallet_sdk.client.models import (
 from wallet_sdk.client.operations import Operation
 from wallet_sdk.client.outbox import MemoryOutbox, Outbox
 from wallet_sdk.errors import GatewayRefused, GatewayUnavailable
-from wallet_sdk.types import Points
+from wallet_sdk.types import Money, Points
 
 T = TypeVar("T")
 
@@ -141,9 +151,25 @@ class GatewayClient:
         """The order with this id."""
         return self._run(ops.order(order))
 
-    def orders(self, *, cursor: str | None = None, limit: int | None = None) -> Page[Order]:
-        """The merchant's orders, newest first."""
-        return self._run(ops.orders(cursor, limit))
+    def orders(
+        self,
+        *,
+        state: OrderState | None = None,
+        reference: str | None = None,
+        cursor: str | None = None,
+        limit: int | None = None,
+    ) -> Page[Order]:
+        """The merchant's orders (the operator's: all), newest first."""
+        return self._run(ops.orders(state, reference, cursor, limit))
+
+    def settled(self, order: str, *, within_s: float) -> Order:
+        """The order once it is final or failed, or as it stands after `within_s`."""
+        deadline = time.monotonic() + within_s
+        while True:
+            found = self.order(order)
+            if found.is_settled or time.monotonic() + POLL_S > deadline:
+                return found
+            time.sleep(POLL_S)
 
     def me(self) -> Merchant:
         """The merchant that the API key belongs to."""
@@ -153,11 +179,39 @@ class GatewayClient:
         """What the merchant has with the network."""
         return self._run(ops.position())
 
-    def register_merchant(
-        self, name: str, slug: str, *, deposit: int = 0, idempotency_key: str | None = None
+    # ---- the operator
+
+    def merchants(self) -> list[Merchant]:
+        """All merchants by number."""
+        return self._run(ops.merchants())
+
+    def onboard_merchant(
+        self,
+        name: str,
+        slug: str,
+        *,
+        deposit: Money = 0,
+        credit_limit: Money = 0,
+        earn_rule: EarnRule | None = None,
+        idempotency_key: str | None = None,
     ) -> Merchant:
-        """Operator: brings a merchant in. The answer alone shows its API key."""
-        return self._run(ops.register_merchant(name, slug, deposit, idempotency_key))
+        """Brings a merchant in. The answer that made it alone shows its API key."""
+        return self._run(
+            ops.onboard_merchant(name, slug, deposit, credit_limit, earn_rule, idempotency_key)
+        )
+
+    def book_deposit(
+        self,
+        merchant: str,
+        amount: Money,
+        bank_reference: str,
+        *,
+        idempotency_key: str | None = None,
+    ) -> bool:
+        """Books money that arrived at the bank; False: this bank reference was booked before."""
+        return self._run(ops.book_deposit(merchant, amount, bank_reference, idempotency_key))
+
+    # ---- after a crash
 
     def resend_pending(self) -> dict[str, Any]:
         """Sends every request that the outbox still keeps once more; what came of each, by key.
