@@ -30,8 +30,9 @@ _FIRST_WAIT_S: Final = 0.2
 _LONGEST_WAIT_S: Final = 5.0
 
 _STILL_RUNNING: Final = "idempotency_key_in_use"
-# The key was not looked at, so an earlier attempt under it may still have taken effect.
-_DECIDES_NOTHING: Final = frozenset({401, 403})
+# The API key was refused before the idempotency key was looked at: an earlier attempt, made while
+# the API key was good, may have taken effect.
+_UNAUTHENTICATED: Final = 401
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,7 @@ def exchange(operation: Operation[T], outbox: Outbox, patience_s: float) -> Exch
             pause = min(2 * pause, _LONGEST_WAIT_S)
             continue
         except GatewayRefused as refusal:
-            if operation.key is not None and refusal.status not in _DECIDES_NOTHING:
+            if operation.key is not None and refusal.status != _UNAUTHENTICATED:
                 outbox.let_go(operation.key)
             raise
         if operation.key is not None:
