@@ -18,8 +18,6 @@ from sqlalchemy import Engine
 
 from gateway.app import make_app
 from gateway.embedded import EmbeddedChain, MinedBlock
-from gateway.operator.deploy import ensure_deployment
-from gateway.relay.chain import Chain
 from gateway.relay.send import FeePolicy
 from gateway.service import Gateway, open_custody
 from gateway.settings import Settings
@@ -124,18 +122,7 @@ def open_network(
         stack.callback(rpc.close)
         database, custody = open_custody(settings)
         stack.callback(database.close)
-        first_second = _first_second(chain)
-        deployment = ensure_deployment(
-            database,
-            custody,
-            rpc,
-            Chain(rpc, finality="finalized"),
-            chain.clock,
-            settings.deployment_path,
-            lambda actors: _params(actors, first_second),
-            FREE,
-            mine=lambda: _mine(chain),
-        )
+        deployment = _deployment(chain, rpc, database, custody, settings)
         mirror = open_mirror(settings.mirror_dsn)
         stack.callback(mirror.dispose)
         indexer = Indexer(rpc, deployment, mirror)
@@ -158,17 +145,31 @@ def open_network(
         return Network(chain, deployment, gateway, indexer, mirror, app, advance, stack.pop_all())
 
 
-def _first_second(chain: EmbeddedChain) -> int:
-    """When the first epoch of a new network begins: with the day of the chain's head."""
-    return chain.head.time - chain.head.time % DAY_S
+def _deployment(
+    chain: EmbeddedChain, rpc: Rpc, database: Database, custody: Custody, settings: Settings
+) -> Deployment:
+    """The network's contracts; the first epoch of a new one begins with the day of the head."""
+    first_second = chain.head.time - chain.head.time % DAY_S
 
+    def params_of(actors: Actors) -> DeploymentParams:
+        return DeploymentParams(
+            actors=actors, epoch_first_start=first_second, epoch_length=QUARTER_S
+        )
 
-def _params(actors: Actors, first_second: int) -> DeploymentParams:
-    return DeploymentParams(actors=actors, epoch_first_start=first_second, epoch_length=QUARTER_S)
+    def mine() -> None:
+        chain.mine()
 
-
-def _mine(chain: EmbeddedChain) -> None:
-    chain.mine()
+    return ensure_deployment(
+        database,
+        custody,
+        rpc,
+        Chain(rpc, finality="finalized"),
+        chain.clock,
+        settings.deployment_path,
+        params_of,
+        FREE,
+        mine,
+    )
 
 
 class _Advance:

@@ -6,6 +6,8 @@ rows are never deleted, and a check per inserted line costs more than it could e
 On PostgreSQL all of it lies in the schema `orders` (by search_path), on SQLite in orders.db.
 """
 
+# Long because it is the whole order book on one page.
+
 from sqlalchemy import (
     BigInteger,
     Column,

@@ -15,13 +15,14 @@ from gateway.custody import Custody, Purpose
 from gateway.custody.keys import merchant_tenant
 from gateway.database import Database
 from gateway.errors import InvalidRequest, MerchantNotActive, MerchantUnknown
+from gateway.merchants.treasury import Treasury
 from gateway.mirror import MirrorBooks
 from gateway.model import EarnRule, Merchant, NewMerchant
 from gateway.operator import calls
 from gateway.relay.finish import REGISTER
-from gateway.tables import api_keys, audit, deposits, merchants
+from gateway.tables import api_keys, audit, merchants
 from wallet_sdk.contracts import Network
-from wallet_sdk.types import Address, address_bytes, address_of, digest_of, keccak256, to_hex
+from wallet_sdk.types import Address, address_bytes, address_of, keccak256, to_hex
 
 SLUG_LENGTH_MAX = 40
 NAME_LENGTH_MAX = 100
@@ -53,6 +54,7 @@ class Merchants:
         self._custody = custody
         self._network = network
         self._clock = clock
+        self._treasury = Treasury(custody, network)
         self._remembered: dict[int, Merchant] = {}
 
     # ---- onboarding
@@ -68,28 +70,18 @@ class Merchants:
         now = self._clock.now()
         with self._database.write() as connection:
             self._database.lock_name(connection, "merchants")
-            accounts = self._accounts(connection)
-            onboarded = [self._onboard_one(connection, new, accounts, now) for new in wanted]
+            onboarded = [self._onboard_one(connection, new, now) for new in wanted]
             for new, merchant in zip(wanted, onboarded, strict=True):
                 if new.deposit:
                     reference = f"opening deposit of {new.slug}"
-                    self._fund(connection, merchant.number, new.deposit, reference, accounts, now)
+                    self._treasury.deposit(connection, merchant.number, new.deposit, reference, now)
             slugs = ", ".join(m.slug for m in onboarded if m.api_key)
             if slugs:
                 connection.execute(insert(audit), _audit(now, actor, "onboard", slugs))
         faults.point("onboard.stored")
         return onboarded
 
-    def _accounts(self, connection: Connection) -> dict[Purpose, Address]:
-        return self._custody.network_addresses_in(connection)
-
-    def _onboard_one(
-        self,
-        connection: Connection,
-        new: NewMerchant,
-        accounts: dict[Purpose, Address],
-        now: int,
-    ) -> Merchant:
+    def _onboard_one(self, connection: Connection, new: NewMerchant, now: int) -> Merchant:
         c = merchants.c
         found = connection.execute(select(merchants).where(c.slug == new.slug)).one_or_none()
         if found is not None:
@@ -116,7 +108,7 @@ class Merchants:
         connection.execute(insert(merchants), row)
         api_key, key_row = new_key(Role.MERCHANT, number, now)
         connection.execute(insert(api_keys), key_row)
-        self._register(connection, number, owner, till, new, accounts, now)
+        self._register(connection, number, owner, till, new, now)
         stored = connection.execute(select(merchants).where(c.id == number)).one()
         return replace(merchant_of(stored), api_key=api_key)
 
@@ -127,17 +119,15 @@ class Merchants:
         owner: Address,
         till: Address,
         new: NewMerchant,
-        accounts: dict[Purpose, Address],
         now: int,
     ) -> None:
         profile = orjson.dumps({"name": new.name, "slug": new.slug}, option=orjson.OPT_SORT_KEYS)
         call = self._network.calls.register_merchant(
             number, owner, till, to_hex(keccak256(profile))
         )
-        operator = accounts[Purpose.OPERATOR]
         calls.enqueue(
             connection,
-            sender=operator,
+            sender=self._custody.network_addresses_in(connection)[Purpose.OPERATOR],
             to=call.to,
             data=call.data,
             label=REGISTER,
@@ -145,35 +135,7 @@ class Merchants:
             now=now,
         )
         if new.credit_limit:
-            self._grant_credit(connection, number, new, accounts, now)
-
-    def _grant_credit(
-        self,
-        connection: Connection,
-        number: int,
-        new: NewMerchant,
-        accounts: dict[Purpose, Address],
-        now: int,
-    ) -> None:
-        """A limit is covered by a guarantee of the operator's, so that comes first."""
-        reference = keccak256(f"guarantee for {new.slug}".encode())
-        minted = self._mint(connection, reference, new.credit_limit, accounts, now)
-        make = self._network.calls
-        operator, after = accounts[Purpose.OPERATOR], minted
-        for call in (
-            make.deposit_guarantee(new.credit_limit),
-            make.set_credit_limit(number, new.credit_limit),
-        ):
-            after = calls.enqueue(
-                connection,
-                sender=operator,
-                to=call.to,
-                data=call.data,
-                label=call.label,
-                merchant=number,
-                after=after,
-                now=now,
-            )
+            self._treasury.grant_credit(connection, number, new.slug, new.credit_limit, now)
 
     # ---- funding
 
@@ -187,75 +149,11 @@ class Merchants:
         now = self._clock.now()
         with self._database.write() as connection:
             row = self._row(connection, merchant)
-            accounts = self._accounts(connection)
-            done = self._fund(connection, row.id, amount, bank_reference, accounts, now)
+            done = self._treasury.deposit(connection, row.id, amount, bank_reference, now)
             if done:
                 detail = f"{amount} for {row.slug}, bank reference {bank_reference}"
                 connection.execute(insert(audit), _audit(now, actor, "fund", detail))
         return done
-
-    def _fund(
-        self,
-        connection: Connection,
-        number: int,
-        amount: int,
-        bank_reference: str,
-        accounts: dict[Purpose, Address],
-        now: int,
-    ) -> bool:
-        reference = keccak256(bank_reference.encode())
-        c = deposits.c
-        used = select(c.id).where(c.bank_reference == reference)
-        if connection.execute(used).one_or_none() is not None:
-            return False
-        confirmed = self._mint(connection, reference, amount, accounts, now)
-        call = self._network.calls.deposit(number, amount)
-        batch_id = calls.enqueue(
-            connection,
-            sender=accounts[Purpose.OPERATOR],
-            to=call.to,
-            data=call.data,
-            label=call.label,
-            merchant=number,
-            after=confirmed,
-            now=now,
-        )
-        row = {
-            "merchant_id": number,
-            "bank_reference": reference,
-            "amount": amount,
-            "batch_id": batch_id,
-            "created_at": now,
-        }
-        connection.execute(insert(deposits), row)
-        return True
-
-    def _mint(
-        self,
-        connection: Connection,
-        reference: bytes,
-        amount: int,
-        accounts: dict[Purpose, Address],
-        now: int,
-    ) -> int:
-        """Two people mint receipts to the operator: one proposes, the other confirms."""
-        make = self._network.calls
-        operator = accounts[Purpose.OPERATOR]
-        propose = make.propose_mint(digest_of(reference), operator, amount)
-        confirm = make.confirm_mint(digest_of(reference))
-        after = None
-        for purpose, call in ((Purpose.TREASURER, propose), (Purpose.ATTESTOR, confirm)):
-            after = calls.enqueue(
-                connection,
-                sender=accounts[purpose],
-                to=call.to,
-                data=call.data,
-                label=call.label,
-                after=after,
-                now=now,
-            )
-        assert after is not None
-        return after
 
     # ---- reading
 

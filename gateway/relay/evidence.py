@@ -22,13 +22,13 @@ class Evidence:
     rejected: dict[bytes, bytes]
 
 
-def read(receipt: Receipt, coalition: bytes, digests: Iterable[bytes]) -> Evidence:
+def read(receipt: Receipt, digests: Iterable[bytes]) -> Evidence:
     """Looks for the digests among the Coalition's logs; every effect names its digest first."""
     wanted = set(digests)
     effective: set[bytes] = set()
     rejected: dict[bytes, bytes] = {}
     for log in receipt.logs:
-        if log.address != coalition or len(log.topics) < 2 or log.topics[1] not in wanted:
+        if len(log.topics) < 2 or log.topics[1] not in wanted:
             continue
         if log.topics[0] == _REJECTED:
             rejected[log.topics[1]] = _reason(log.data)

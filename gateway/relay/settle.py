@@ -24,7 +24,8 @@ from gateway.relay import evidence, finish, gas, reorg
 from gateway.relay.burial import Burial
 from gateway.relay.chain import Block, Chain, Receipt
 from gateway.relay.slots import by_slot
-from gateway.tables import attempts, batches, nonce_slots, orders
+from gateway.relay.strangers import Strangers
+from gateway.tables import attempts, batches, orders
 from wallet_sdk.contracts import Network
 from wallet_sdk.types import address_bytes
 
@@ -87,6 +88,7 @@ class Settler:
         self._books = books
         self._clock = clock
         self._coalition = address_bytes(network.deployment.address("Coalition"))
+        self._strangers = Strangers(database, chain, clock, self._coalition)
         self._burial = Burial(database, network, books, clock)
 
     def run_once(self) -> Settled:
@@ -95,7 +97,7 @@ class Settler:
         final = self._chain.final_block()
         self._see_receipts(settled)
         if final is not None:
-            self._see_strangers(final, settled)
+            settled.moved += self._strangers.run_once(final)
         self._see_blocks(final, settled)
         if final is not None:
             settled.failed += self._burial.run_once(final, settled)
@@ -114,7 +116,7 @@ class Settler:
             live = connection.execute(query).all()
         if not live:
             return
-        receipts = self._chain.receipts([bytes(attempt.hash) for attempt in live])
+        receipts = self._chain.receipts([bytes(a.hash) for a in live], self._coalition)
         mined = [(a, r) for a, r in zip(live, receipts, strict=True) if r is not None]
         if not mined:
             return
@@ -157,9 +159,8 @@ class Settler:
             )
         )
         settled.moved += 1
-        found = evidence.read(
-            receipt, self._coalition, [bytes(b.digest) for b in inside if b.digest is not None]
-        )
+        digests = [bytes(b.digest) for b in inside if b.digest is not None]
+        found = evidence.read(receipt, digests)
         included, back = [], []
         for batch in inside:
             if receipt.ok and (batch.kind == Kind.CALL or bytes(batch.digest) in found.effective):
@@ -216,34 +217,6 @@ class Settler:
             "now": now,
         }
 
-    # ---- a nonce that somebody else used
-
-    def _see_strangers(self, final: Block, settled: Settled) -> None:
-        """A slot whose nonce is used up in a final block without any of our bytes in it."""
-        c = nonce_slots.c
-        with self._database.read() as connection:
-            query = (
-                select(c.id, c.relayer, c.nonce)
-                .where(lives(c.state))
-                .where(~c.id.in_(_slots_mined()))
-            )
-            unmined = connection.execute(query).all()
-        if not unmined:
-            return
-        relayers = {bytes(slot.relayer) for slot in unmined}
-        used = {r: self._chain.transaction_count(r, final.number) for r in relayers}
-        lost = [slot.id for slot in unmined if slot.nonce < used[bytes(slot.relayer)]]
-        if lost and not self._some_mined(lost):
-            with self._database.write() as connection:
-                settled.moved += reorg.give_up_slots(connection, lost, self._clock.now())
-
-    def _some_mined(self, slot_ids: Sequence[int]) -> bool:
-        """Whether a receipt came in after all (the count may be younger than our first look)."""
-        with self._database.read() as connection:
-            query = select(attempts.c.hash).where(attempts.c.slot_id.in_(slot_ids))
-            hashes = [bytes(row.hash) for row in connection.execute(query)]
-        return any(receipt is not None for receipt in self._chain.receipts(hashes))
-
     # ---- blocks
 
     def _see_blocks(self, final: Block | None, settled: Settled) -> None:
@@ -273,11 +246,6 @@ class Settler:
                 count = finish.finalize(connection, number, block_hash, now)
                 settled.final += count
                 settled.moved += 1
-
-
-def _slots_mined() -> Any:
-    c = attempts.c
-    return select(c.slot_id).where(lives(c.state), has(c.state, AttemptState.MINED))
 
 
 def _is_canonical(blocks: dict[int, Block], number: int, block_hash: bytes) -> bool:
