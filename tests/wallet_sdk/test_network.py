@@ -13,7 +13,16 @@ from tests.wallet_sdk.support import GENESIS_TIME, Sender, flat
 from wallet_sdk import abi
 from wallet_sdk import events as ev
 from wallet_sdk.buckets import pack_buckets
-from wallet_sdk.contracts import ContractAt, IssuedBy, MerchantState, Network, Terms
+from wallet_sdk.contracts import (
+    Closing,
+    ContractAt,
+    IssuedBy,
+    Ledger,
+    MerchantState,
+    Network,
+    Recovery,
+    Terms,
+)
 from wallet_sdk.deployment import (
     CONTRACT_NAMES,
     GUARDED,
@@ -199,7 +208,8 @@ def test_wiring__each_guarded_function__exists_in_its_contract() -> None:
 
 def test_network__after_deployment__is_what_was_asked_for(town: Town) -> None:
     reads, points = town.network.reads, town.deployment.address("Points")
-    assert town.deployment.address("CoalitionOffice") != points
+    office = town.network.read(reads.office())
+    assert office == town.deployment.address("CoalitionOffice") != points
     coalition, face_value, terms, length, end = town.network.read_many(
         [
             reads.coalition(),
@@ -310,6 +320,8 @@ def test_trade__from_joining_to_withdrawing__events_and_reads_agree(town: Town) 
     assert account.highest_nonce == 6
     assert account.free_nonces() == [4, 5, 7, 8, 9, 10, 11, 12]
     assert account.pack() == network.read(network.reads.account_word_of(ada.address))
+    used = network.read_many([network.reads.is_nonce_used(ada.address, n) for n in range(15)])
+    assert used == [account.is_nonce_used(n) for n in range(15)]
     assert network.buckets_of(ben.address) == {1: 70}
 
     position = 1_000_000 - 82_500 + 31_360 - 9_800
@@ -323,6 +335,18 @@ def test_trade__from_joining_to_withdrawing__events_and_reads_agree(town: Town) 
     assert network.issued_by(1, BAKERY) == IssuedBy(750, 0)
     assert network.reserve() == 53_000
     assert network.assets_held() == 53_000 + network.income().earned
+    ledger, recovery, closing, claimed = network.read_many(
+        [
+            network.reads.ledger(),
+            network.reads.recovery_of(ada.address),
+            network.reads.closing_of(1),
+            network.reads.has_claimed(1, BAKERY),
+        ]
+    )
+    assert ledger == Ledger(0, 0, 0, 0, 0, 1)
+    assert recovery == Recovery(ZERO_ADDRESS, 0)
+    assert closing == Closing(0, 0, 0, False)
+    assert claimed is False
 
 
 # ---- blocks

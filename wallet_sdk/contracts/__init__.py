@@ -1,12 +1,15 @@
 """The contracts of a network: typed reads at any block, and the calldata of calls."""
 
 from wallet_sdk.contracts.answers import (
+    Closing,
     EpochSupply,
     Head,
     Income,
     IssuedBy,
+    Ledger,
     MerchantState,
     Pass,
+    Recovery,
     Successor,
     Terms,
 )
@@ -22,6 +25,7 @@ __all__ = [
     "Block",
     "Call",
     "Calls",
+    "Closing",
     "ContractAt",
     "Deployment",
     "EpochSupply",
@@ -29,11 +33,13 @@ __all__ = [
     "Head",
     "Income",
     "IssuedBy",
+    "Ledger",
     "MerchantState",
     "Network",
     "Pass",
     "Read",
     "Reads",
+    "Recovery",
     "Successor",
     "Terms",
     "block_parameter",

@@ -71,6 +71,40 @@ class Successor:
 
 
 @dataclass(frozen=True, slots=True)
+class Recovery:
+    """Who may recover a member's account; `finishable_at` 0: no recovery runs."""
+
+    recovery: Address
+    finishable_at: Seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """A closed epoch: the issuers' pool, what of it was paid, and the points that claimed."""
+
+    pool: Money
+    paid: Money
+    claimed_points: Points
+    closed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """What Coalition writes down of the money; all else follows from points and terms.
+
+    `earned_closed`: fees and breakage of closed epochs, ever. Every epoch before `first_open_epoch`
+    is closed.
+    """
+
+    guarantee: Money
+    sum_of_limits: Money
+    earned_closed: Money
+    income_withdrawn: Money
+    breakage_unclaimed: Money
+    first_open_epoch: int
+
+
+@dataclass(frozen=True, slots=True)
 class Head:
     """A block: what an answer was true at."""
 

@@ -12,6 +12,7 @@ from wallet_sdk.types import ZERO_ADDRESS, ZERO_DIGEST, Address, Digest, Money, 
 _COALITION: Final = "Coalition"
 _RECEIPT: Final = "BankReceipt"
 _POINTS: Final = "Points"
+_PASS: Final = "MembershipPass"
 
 RELAY: Final = function(_COALITION, "relay(bytes[] orders)", "uint256")
 EXECUTE: Final = function(_COALITION, "execute(bytes order)", "bytes32")
@@ -49,6 +50,13 @@ ATTEST_BALANCE: Final = function(
     _RECEIPT, "attestBalance(uint256 date, uint256 amount, bytes32 documentHash)"
 )
 
+ENROLL: Final = function(_PASS, "enroll(uint256 programme, address member, uint256 tier)")
+SET_TIER: Final = function(_PASS, "setTier(uint256 tokenId, uint256 tier)")
+DISCARD: Final = function(_PASS, "discard(uint256 programme)")
+FOLLOW_RECOVERY: Final = function(_PASS, "followRecovery(uint256 programme, address from)")
+
+ACCEPT: Final = function(_COALITION, "accept()")
+HAND_OVER: Final = function(_COALITION, "handOver()")
 PROPOSE_COALITION: Final = function(_POINTS, "proposeCoalition(address proposed)")
 VETO_COALITION: Final = function(_POINTS, "vetoCoalition()")
 
@@ -142,6 +150,33 @@ class Calls:
     def veto_coalition(self) -> Call:
         """Ends the proposal."""
         return self._call(VETO_COALITION, "veto the proposed Coalition")
+
+    def accept(self) -> Call:
+        """To the successor: it takes over from the Coalition before it. Anyone may call."""
+        return self._call(ACCEPT, "accept the succession")
+
+    def hand_over(self) -> Call:
+        """To an old Coalition: it pays what it still holds to the one that Points obeys."""
+        return self._call(HAND_OVER, "hand over to the successor")
+
+    # ---- passes
+
+    def enroll(self, programme: int, member: Address, tier: int) -> Call:
+        """Till key or owner of merchant `programme`: a pass of its own for a member."""
+        return self._call(ENROLL, f"enroll {member} in {programme}", programme, member, tier)
+
+    def set_tier(self, token_id: int, tier: int) -> Call:
+        """Operator (programme 0), or the merchant whose programme it is."""
+        return self._call(SET_TIER, f"tier {tier} for pass {token_id:#x}", token_id, tier)
+
+    def discard(self, programme: int) -> Call:
+        """Holder: gives up the pass of a merchant's programme."""
+        return self._call(DISCARD, f"discard the pass of {programme}", programme)
+
+    def follow_recovery(self, programme: int, member: Address) -> Call:
+        """Anyone: the programme's pass follows to the address that `member` recovered to."""
+        label = f"the pass of {member} in {programme} follows its recovery"
+        return self._call(FOLLOW_RECOVERY, label, programme, member)
 
     # ---- receipts
 

@@ -56,6 +56,16 @@ PREDECESSOR: Final = function(_COALITION, "predecessor()", "address")
 DOMAIN_SEPARATOR: Final = function(_COALITION, "domainSeparator()", "bytes32")
 DIGEST_OF: Final = function(_COALITION, "digestOf(bytes order)", "bytes32")
 
+OFFICE: Final = function(_COALITION, "office()", "address")
+RECOVERY_OF: Final = function(_COALITION, "recoveryOf(address member)", "address", "uint256")
+CLOSING_OF: Final = function(
+    _COALITION, "closingOf(uint256 epoch)", "uint128", "uint128", "uint128", "bool"
+)
+HAS_CLAIMED: Final = function(_COALITION, "hasClaimed(uint256 epoch, uint32 merchant)", "bool")
+LEDGER: Final = function(
+    _COALITION, "ledger()", "uint128", "uint128", "uint128", "uint128", "uint128", "uint16"
+)
+
 PASS_OF: Final = function(_PASS, "passOf(uint256 tokenId)", "address", "uint256", "uint256")
 TOKEN_URI: Final = function(_PASS, "tokenURI(uint256 tokenId)", "string")
 RECEIPTS_OF: Final = function(_RECEIPT, "balanceOf(address account)", "uint256")

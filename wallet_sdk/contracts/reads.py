@@ -8,11 +8,14 @@ from typing import Any, TypeVar
 from wallet_sdk.buckets import Account, unpack_buckets
 from wallet_sdk.contracts import questions as q
 from wallet_sdk.contracts.answers import (
+    Closing,
     EpochSupply,
     Income,
     IssuedBy,
+    Ledger,
     MerchantState,
     Pass,
+    Recovery,
     Successor,
     Terms,
 )
@@ -196,6 +199,26 @@ class Reads:
     def digest_of(self, wire: bytes) -> Read[Digest]:
         """The digest that the signer of this wire order must have signed."""
         return self._one(q.DIGEST_OF, wire)
+
+    def office(self) -> Read[Address]:
+        """The contract whose code Coalition runs by delegation for what is seldom called."""
+        return self._one(q.OFFICE)
+
+    def recovery_of(self, member: Address) -> Read[Recovery]:
+        """The address that the member named, and when a running recovery may be finished."""
+        return self._made(q.RECOVERY_OF, Recovery, member)
+
+    def closing_of(self, epoch: int) -> Read[Closing]:
+        """How a closed epoch was shared out."""
+        return self._made(q.CLOSING_OF, Closing, epoch)
+
+    def has_claimed(self, epoch: int, merchant: int) -> Read[bool]:
+        """Whether the merchant has had its share of the epoch."""
+        return self._one(q.HAS_CLAIMED, epoch, merchant)
+
+    def ledger(self) -> Read[Ledger]:
+        """What is written down of the money."""
+        return self._made(q.LEDGER, Ledger)
 
     # ---- MembershipPass and BankReceipt
 
