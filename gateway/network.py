@@ -17,7 +17,11 @@ from fastapi import FastAPI
 from sqlalchemy import Engine
 
 from gateway.app import make_app
+from gateway.custody import Custody
+from gateway.database import Database
 from gateway.embedded import EmbeddedChain, MinedBlock
+from gateway.operator.deploy import ensure_deployment
+from gateway.relay.chain import Chain
 from gateway.relay.send import FeePolicy
 from gateway.service import Gateway, open_custody
 from gateway.settings import Settings
