@@ -63,12 +63,16 @@ class Network:
     indexer: Indexer
     mirror: Engine
     app: FastAPI
-    _advance: Callable[[], None] = field(repr=False)
+    _advance: "_Advance" = field(repr=False)
     _closing: ExitStack = field(repr=False)
 
     def advance_mirror(self) -> None:
         """Brings the mirror to the chain's head; safe beside the background thread."""
         self._advance()
+
+    def start_background(self) -> None:
+        """Runs relay and mirror in threads from now on (a network that was opened without)."""
+        _run_in_background(self.chain, self.gateway, self._advance, self._closing)
 
     def stop(self) -> None:
         """Stops relay, indexer and chain, in this order, and releases the data folder."""

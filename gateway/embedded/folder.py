@@ -21,6 +21,17 @@ from gateway.embedded.errors import AlreadyRunning, DataFormatOther
 from gateway.settings import DATA_FORMAT
 
 FORMAT = str(DATA_FORMAT)
+# Everything that any part of Banyan writes into a data folder; the lock itself stays.
+OURS = (
+    "version",
+    "*.db",
+    "*.db-wal",
+    "*.db-shm",
+    "deployment.json",
+    "demo*.json*",
+    "secrets",
+    "run",
+)
 
 
 def read_status(path: Path) -> dict[str, Any] | None:
@@ -52,6 +63,34 @@ def _parse(lock: Path) -> dict[str, Any]:
     return status if isinstance(status, dict) else {}
 
 
+def _lock(path: Path) -> int:
+    """A handle that holds the folder's lock until it is closed. Raises AlreadyRunning."""
+    handle = os.open(path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        status = _parse(path / "lock")
+        raise AlreadyRunning(path, status.get("pid"), status.get("rpc_url")) from None
+    return handle
+
+
+def erase(path: Path) -> bool:
+    """Delete what Banyan keeps in the folder, of any data format, and nothing else that is there.
+
+    False: there was nothing. Raises AlreadyRunning.
+    """
+    if not any(path.glob("*")):
+        return False
+    handle = _lock(path)
+    try:
+        for kept in [found for pattern in OURS for found in path.glob(pattern)]:
+            shutil.rmtree(kept) if kept.is_dir() else kept.unlink()
+    finally:
+        os.close(handle)
+    return True
+
+
 class DataFolder:
     """The exclusively held data folder of one running network.
 
@@ -63,13 +102,7 @@ class DataFolder:
         # Keys live below it: for nobody else's eyes.
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._check_format(write=False)
-        self._handle = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(self._handle)
-            status = _parse(self.path / "lock")
-            raise AlreadyRunning(self.path, status.get("pid"), status.get("rpc_url")) from None
+        self._handle = _lock(self.path)
         self._check_format(write=True)
         self._status: dict[str, Any] = {"pid": os.getpid()}
         self._write_status()
