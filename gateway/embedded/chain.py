@@ -17,6 +17,7 @@ from gateway.clock import SteeredClock
 from gateway.embedded.engine import Engine
 from gateway.embedded.errors import ChainStopped, EmbeddedChainError, SubmitRefused
 from gateway.embedded.folder import DataFolder
+from gateway.embedded.gate import Gate
 from gateway.embedded.node import BLOCK_GAS_LIMIT, Node
 from gateway.embedded.pending import PendingList
 from gateway.embedded.proxy import Proxy
@@ -35,6 +36,7 @@ class EmbeddedChain:
 
     def __init__(self, folder: DataFolder, mining_interval_s: float) -> None:
         self.clock = SteeredClock()
+        self.gate = Gate()
         self.rpc_url = ""
         self._folder = folder
         self._interval_s = mining_interval_s
@@ -203,7 +205,8 @@ class EmbeddedChain:
         if not chosen:
             return None
         time_ = self.clock.now() if at is None else self.clock.clamp(at)
-        mined = engine.mine(time_, [transaction.raw for transaction in chosen])
+        with self.gate.closed():
+            mined = engine.mine(time_, [transaction.raw for transaction in chosen])
         self.clock.saw_block(mined.time)
         self._pending.remove(chosen)
         self._offer_pending()
@@ -221,7 +224,8 @@ class EmbeddedChain:
     def _recover(self) -> None:
         engine = self._running()
         while not self._stopping:
-            engine.restart()
+            with self.gate.closed():
+                engine.restart()
             self.clock.saw_block(engine.head.time)
             try:
                 return self._offer_pending()

@@ -18,6 +18,7 @@ import orjson
 import uvicorn
 
 from gateway.embedded.errors import EmbeddedChainError, SubmitRefused
+from gateway.embedded.gate import Gate
 from gateway.embedded.replay import MinedBlock
 from gateway.embedded.rules import ANSWERED_HERE, FORWARDED, pin_block
 from gateway.embedded.upstream import AnswerTooLarge, Upstream, UpstreamGone
@@ -44,6 +45,9 @@ class Chain(Protocol):
 
     @property
     def node_port(self) -> int: ...
+
+    @property
+    def gate(self) -> Gate: ...
 
     def submit(self, raw: bytes) -> str: ...
 
@@ -222,7 +226,7 @@ class RpcApp:
         """The way to the anvil that runs now; its port changes when it was started anew."""
         port = self._chain.node_port
         if self._upstream is None or self._upstream.port != port:
-            stale, self._upstream = self._upstream, Upstream(port)
+            stale, self._upstream = self._upstream, Upstream(port, self._chain.gate)
             if stale is not None:
                 await stale.close()
         return self._upstream

@@ -10,6 +10,8 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
+from gateway.embedded.gate import Gate
+
 CONNECT_TIMEOUT_S = 5.0
 # An answer that takes longer has gone wrong; the caller may ask again.
 ANSWER_TIMEOUT_S = 120.0
@@ -30,13 +32,15 @@ class AnswerTooLarge(Exception):
 class Upstream:
     """A pool of connections to one port; belongs to one event loop."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, gate: Gate) -> None:
         self.port = port
+        self._gate = gate
         self._idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
 
     async def post(self, body: bytes) -> AsyncIterator[bytes]:
         """The answer's bytes, in pieces."""
-        reader, writer, length = await self._ask(body)
+        async with self._gate.asking():
+            reader, writer, length = await self._ask(body)
         try:
             left = length
             while left:
