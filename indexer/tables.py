@@ -312,11 +312,11 @@ closed_epochs = _keyed(
     "closed_epochs",
     Column("epoch", Integer, primary_key=True),
     Column("id", BigInteger, nullable=False),
-    Column("unspent", BigInteger, nullable=False),
+    Column("unspent", Money, nullable=False),
     Column("issuers_pool", Money, nullable=False),
     Column("operators_part", Money, nullable=False),
 )
-"""Expired epochs whose breakage was booked."""
+"""Expired epochs whose breakage was booked: `unspent` points at face value, and who gets it."""
 Index("closed_epochs_by_id", closed_epochs.c.id)
 
 treasury = Table(
