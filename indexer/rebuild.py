@@ -21,6 +21,7 @@ from indexer import tables as t
 from indexer.database import create_tables, drop_tables, open_mirror
 from indexer.decode import BlockLogs, Move, Other, read_other
 from indexer.digest import MirrorDigest, TableDigest, mirror_digest
+from indexer.errors import MirrorEmpty
 from indexer.lock import writer_lock
 from indexer.project import Header, Network, Projection
 from indexer.project.state import Counters
@@ -107,7 +108,9 @@ def _derive(source: Connection, target: Connection, report: Report | None, *, fa
 
 
 def _network(conn: Connection) -> Network:
-    row = conn.execute(sa.select(t.network)).one()
+    row = conn.execute(sa.select(t.network)).one_or_none()
+    if row is None:
+        raise MirrorEmpty
     return Network(
         bytes(row.coalition),
         EpochSchedule(row.epoch_first_start, row.epoch_length, row.validity),

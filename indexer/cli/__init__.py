@@ -113,7 +113,7 @@ def status(
 ) -> None:
     """Where the mirror stands: block, time, members, logs, and on request its digest."""
     place = Place(data, mirror)
-    with failing(as_json), place.open() as engine, engine.connect() as conn:
+    with failing(as_json), place.open(looking=True) as engine, engine.connect() as conn:
         content = dataclasses.asdict(queries.head(conn))
         if digest:
             with progress_bar("rows") as shown:
@@ -170,7 +170,7 @@ def verify(
     Exit code 1 when a table differs. Whether the logs are the chain's is for `banyan audit`.
     """
     place = Place(data, mirror)
-    with failing(as_json), place.open() as engine, progress_bar("logs") as shown:
+    with failing(as_json), place.open(looking=True) as engine, progress_bar("logs") as shown:
         found = rebuilding.verify(engine, on_progress=shown)
         answer(
             {
@@ -197,7 +197,7 @@ def audit(
     Exit code 1 when anything differs or a law does not hold.
     """
     place = Place(data, mirror, rpc, deployment)
-    with failing(as_json), place.open() as engine, progress_bar("accounts") as shown:
+    with failing(as_json), place.open(looking=True) as engine, progress_bar("accounts") as shown:
         found = checks.check(engine, place.rpc(), place.deployment(), on_progress=shown)
     if as_json:
         answer(audit_content(found), as_json)

@@ -12,6 +12,7 @@ import orjson
 from sqlalchemy import Engine
 
 from indexer.database import open_mirror
+from indexer.errors import MirrorEmpty
 from indexer.settings import IndexerSettings
 from wallet_sdk.contracts import Deployment
 from wallet_sdk.errors import InputInvalid
@@ -33,13 +34,19 @@ class Place:
         self._deployment = deployment
 
     @contextmanager
-    def open(self) -> Iterator[Engine]:
-        """The mirror. Raises InputInvalid when there is no folder for it."""
+    def open(self, *, looking: bool = False) -> Iterator[Engine]:
+        """The mirror; one that is only looked at is not made. Raises InputInvalid when there is no
+        folder for it, MirrorEmpty when there is none to look at.
+        """
         url = self._mirror or self.settings.mirror()
         if url.startswith("sqlite:///"):
-            folder = Path(url.removeprefix("sqlite:///")).parent
-            if not folder.is_dir():
-                raise InputInvalid(f"there is no folder {folder}: name one with --data or --mirror")
+            file = Path(url.removeprefix("sqlite:///"))
+            if not file.parent.is_dir():
+                raise InputInvalid(
+                    f"there is no folder {file.parent}: name one with --data or --mirror"
+                )
+            if looking and not file.exists():
+                raise MirrorEmpty
         engine = open_mirror(url)
         try:
             yield engine
