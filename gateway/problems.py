@@ -86,6 +86,9 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def _http(_request: Request, error: HTTPException) -> Response:
+        # The framework wraps what reading the body raised.
+        if isinstance(error.__cause__, GatewayError):
+            return of_error(error.__cause__)
         code = _FRAMEWORK_CODES.get(error.status_code, "http_error")
         return problem(error.status_code, code, str(error.detail), headers=error.headers)
 

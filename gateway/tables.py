@@ -70,7 +70,9 @@ members = Table(
 api_keys = Table(
     "api_keys",
     metadata,
-    Column("id", Text, primary_key=True),
+    # In the order in which they were made: of two keys the older one is revoked.
+    Column("number", Id, primary_key=True),
+    Column("id", Text, nullable=False, unique=True),
     Column("secret_hash", LargeBinary(32), nullable=False),
     Column("role", Text, nullable=False),
     Column("merchant_id", BigInteger),

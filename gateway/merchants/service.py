@@ -201,7 +201,7 @@ class Merchants:
             row = self._row(connection, merchant)
             text, key_row = new_key(Role.MERCHANT, row.id, now)
             alive = select(c.id).where(c.merchant_id == row.id, c.revoked_at.is_(None))
-            ordered = alive.order_by(c.created_at.desc(), c.id)
+            ordered = alive.order_by(c.number.desc())
             for old in list(connection.execute(ordered).scalars())[KEYS_ALIVE_MAX - 1 :]:
                 connection.execute(update(api_keys).where(c.id == old).values(revoked_at=now))
             connection.execute(insert(api_keys), key_row)

@@ -6,22 +6,28 @@ import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 import sqlalchemy as sa
 from sqlalchemy import insert
 
 from gateway import ids
+from gateway.auth.keys import Role, new_key
 from gateway.books import Position
 from gateway.custody import Custody, MasterKey
 from gateway.database import Database, migrate
-from gateway.tables import members, merchants, metadata
+from gateway.model import NewMerchant
+from gateway.network import Network, open_network
+from gateway.tables import api_keys, members, merchants, metadata
 from tests.gateway.helpers import (
     NOON,
     House,
     SetClock,
+    Town,
     WrittenBooks,
     member_row,
     merchant_row,
+    serving,
     writer_of,
 )
 
@@ -90,3 +96,43 @@ def house(database: Database) -> Iterator[House]:
         *(ids.encode(ids.MEMBER, raw) for raw in member_ids),
     )
     writer.stop()
+
+
+@pytest.fixture(scope="session")
+def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
+    """One running embedded network for the tests that only add to it."""
+    with open_network(tmp_path_factory.mktemp("network")) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def client(network: Network) -> Iterator[httpx.Client]:
+    """A client of the network's API over a real socket."""
+    with serving(network.app) as url, httpx.Client(base_url=url, timeout=30) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def town(network: Network, client: httpx.Client) -> Town:
+    """A funded baker and florist with API keys, an operator's key, and three members."""
+    baker, florist = network.gateway.onboard_merchants(
+        [
+            NewMerchant("Baker", "baker", deposit=10**12),
+            NewMerchant("Florist", "florist", deposit=11_000),
+        ]
+    )
+    members_found = network.gateway.ensure_members(["card-ada", "card-ben", "card-cleo"])
+    operator_key, row = new_key(Role.OPERATOR, None, NOON)
+    with network.gateway.database.write() as connection:
+        connection.execute(insert(api_keys), row)
+    network.gateway.drain()
+    return Town(
+        network=network,
+        client=client,
+        baker=baker,
+        florist=florist,
+        ada=members_found["card-ada"],
+        ben=members_found["card-ben"],
+        cleo=members_found["card-cleo"],
+        operator_key=operator_key,
+    )

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+
+import httpx
+import uvicorn
+from fastapi import FastAPI
 
 from gateway.books import Effect, Head, Position
 from gateway.database import Database
+from gateway.model import Member, Merchant
+from gateway.network import Network
 from gateway.orders.writer import AcceptWriter
 
 NOON = 1_800_000_000
@@ -61,6 +71,61 @@ class House:
     ada: str
     ben: str
     cleo: str
+
+
+@dataclass
+class Town:
+    """A running network with a baker, a florist, ada, ben and cleo, and a client of its API."""
+
+    network: Network
+    client: httpx.Client
+    baker: Merchant
+    florist: Merchant
+    ada: Member
+    ben: Member
+    cleo: Member
+    operator_key: str
+
+    def post(
+        self, path: str, body: object, *, key: str | None = None, by: str | None = None
+    ) -> httpx.Response:
+        """A POST by the baker (or the API key `by`) under a fresh idempotency key (or `key`)."""
+        headers = self.headers(by) | {"Idempotency-Key": key or uuid.uuid4().hex}
+        return self.client.post(path, json=body, headers=headers)
+
+    def get(self, path: str, *, by: str | None = None) -> httpx.Response:
+        """A GET by the baker, or by the API key `by`."""
+        return self.client.get(path, headers=self.headers(by))
+
+    def headers(self, by: str | None = None) -> dict[str, str]:
+        """Who asks."""
+        return {"Authorization": f"Bearer {by or self.baker.api_key}"}
+
+
+@contextmanager
+def serving(app: FastAPI) -> Iterator[str]:
+    """The application on a free port of 127.0.0.1; yields its URL."""
+    server = uvicorn.Server(
+        uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error", access_log=False)
+    )
+    thread = threading.Thread(target=server.run, name="uvicorn", daemon=True)
+    thread.start()
+    until = time.monotonic() + 20
+    while not server.started:
+        assert thread.is_alive(), "the server ended before it had started"
+        assert time.monotonic() < until, "the server has not started"
+        time.sleep(0.01)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+def fresh(name: str) -> str:
+    """A reference that no other test uses."""
+    return f"{name}-{uuid.uuid4().hex[:12]}"
 
 
 def writer_of(database: Database, books: WrittenBooks, clock: SetClock) -> AcceptWriter:

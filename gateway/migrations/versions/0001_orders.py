@@ -15,6 +15,7 @@ def upgrade() -> None:
     # Long because it is the whole first schema.
     op.create_table(
         "api_keys",
+        sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("id", sa.Text(), nullable=False),
         sa.Column("secret_hash", sa.LargeBinary(length=32), nullable=False),
         sa.Column("role", sa.Text(), nullable=False),
@@ -22,7 +23,8 @@ def upgrade() -> None:
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("last_used_at", sa.BigInteger(), nullable=True),
         sa.Column("revoked_at", sa.BigInteger(), nullable=True),
-        sa.PrimaryKeyConstraint("id"),
+        sa.PrimaryKeyConstraint("number"),
+        sa.UniqueConstraint("id"),
     )
     op.create_index("api_keys_by_merchant", "api_keys", ["merchant_id"], unique=False)
     op.create_table(
