@@ -1,0 +1,268 @@
+"""One audit, from the first block to the last check."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
+
+from indexer.auditor import checkpoint, heads
+from indexer.auditor.blocks import CheckedBlock, Watch
+from indexer.auditor.calls import check_calls, questions
+from indexer.auditor.checks import CHECKS, Check, check_of
+from indexer.auditor.context import Figures
+from indexer.auditor.errors import Broken, CannotRun, NodeRefused
+from indexer.auditor.headers import Header, check_parent
+from indexer.auditor.laws import laws_of, money_of
+from indexer.auditor.ledger import Ledger
+from indexer.auditor.network import NetworkFile
+from indexer.auditor.opening import (
+    check_chain,
+    last_block,
+    opening_state,
+    read_header,
+    trusted_heads,
+)
+from indexer.auditor.outcome import Options, Outcome, Progress, silent
+from indexer.auditor.pipeline import Pipeline
+from indexer.auditor.replay import CoalitionUnknown, Replay
+from indexer.auditor.source import BlockFetcher, Rpc
+from indexer.auditor.state import check_state_of_chain, return_cap
+from indexer.auditor.storage import StorageProver
+
+if TYPE_CHECKING:
+    from indexer.auditor.mirror import MirrorCheck
+
+_SAVE_EVERY_S = 30.0
+_FINDINGS_MAX = 20
+
+
+class Audit:
+    """Runs all checks against one node. Raises CannotRun; findings are in the outcome."""
+
+    def __init__(
+        self, rpc: Rpc, network: NetworkFile, options: Options, progress: Progress = silent
+    ) -> None:
+        self._rpc = rpc
+        self._network = network
+        self._options = options
+        self._progress = progress
+        self._coalitions = [network.address("Coalition")]
+        self.outcome = Outcome(network, rpc.url, {name: Check(name) for name in CHECKS})
+        self._heads: list[heads.Head] = []
+        self._mirror: MirrorCheck | None = None
+
+    def run(self) -> Outcome:
+        """Every check that was asked for. The first fact of the chain that does not hold ends it:
+        what follows would be judged by a state that is already wrong.
+        """
+        began = time.perf_counter()
+        outcome = self.outcome
+        with ExitStack() as stack:
+            try:
+                ledger = self._begin(stack)
+                outcome.ledger = ledger
+                self._read_chain(ledger)
+                self._after(ledger)
+            except Broken as broken:
+                outcome.checks[check_of(broken.finding)].broken(broken.finding)
+        self._conclude()
+        outcome.seconds = time.perf_counter() - began
+        return outcome
+
+    def _begin(self, stack: ExitStack) -> Ledger:
+        rpc, network, options, outcome = self._rpc, self._network, self._options, self.outcome
+        check_chain(rpc, network, outcome)
+        self._heads = trusted_heads(options, outcome)
+        outcome.last = last_block(rpc, network, options, outcome)
+        heads.check_reach(self._heads, outcome.last)
+        if options.mirror is not None:
+            self._open_mirror(stack, options.mirror)
+        ledger = opening_state(network, options, outcome, self._heads)
+        outcome.first = ledger.block + 1
+        if self._mirror is not None:
+            self._mirror.begin(outcome.first)
+        self._coalitions += [c for c in [ledger.coalition] if c not in self._coalitions]
+        return ledger
+
+    def _open_mirror(self, stack: ExitStack, url: str) -> None:
+        # Only an audit with a mirror needs a database driver.
+        from indexer.auditor.mirror import MirrorCheck, open_snapshot
+
+        conn = stack.enter_context(open_snapshot(url))
+        mirror = MirrorCheck(conn, self._network, self.outcome.checks["mirror"])
+        if mirror.block > self.outcome.last and isinstance(self._options.last, int):
+            raise CannotRun(f"the mirror is at block {mirror.block}: compare it there")
+        # A mirror is compared where it stands, or not at all.
+        self.outcome.last = mirror.block
+        self._mirror = mirror
+
+    # ---- the chain
+
+    def _read_chain(self, ledger: Ledger) -> None:
+        outcome, options = self.outcome, self._options
+        events_before = ledger.counts.events
+        saved_at = time.monotonic()
+        outstanding = [head for head in self._heads if head.block > ledger.block]
+        replay = self._replay(ledger)
+        while ledger.block < outcome.last:
+            try:
+                for block in self._blocks(ledger.block + 1, outcome.last):
+                    self._take(replay, ledger, block)
+                    while outstanding and outstanding[0].block == ledger.block:
+                        head = outstanding.pop(0)
+                        heads.check_hash(head, ledger.block_hash)
+                        heads.check_state(head, ledger)
+                    outcome.header = block.header
+                    total = outcome.last - outcome.first + 1
+                    self._progress("blocks", ledger.block - outcome.first + 1, total)
+                    if options.state and time.monotonic() - saved_at > _SAVE_EVERY_S:
+                        checkpoint.save(options.state, ledger, self._network.digest)
+                        saved_at = time.monotonic()
+            except CoalitionUnknown as successor:
+                # Its logs were not decoded: read on from this block with its address known.
+                self._coalitions.append(successor.address)
+                replay = self._replay(ledger)
+            finally:
+                outcome.events_replayed = ledger.counts.events - events_before
+        if outcome.header is None:
+            self._nothing_new(ledger)
+
+    def _nothing_new(self, ledger: Ledger) -> None:
+        header = read_header(self._rpc, ledger.block)
+        self.outcome.header = header
+        if header.hash != ledger.block_hash:
+            raise Broken(
+                "headers",
+                ledger.block,
+                "the block of the saved state is another one now",
+                "0x" + ledger.block_hash.hex(),
+                "0x" + header.hash.hex(),
+            )
+
+    def _replay(self, ledger: Ledger) -> Replay:
+        network = self._network
+        figures = Figures(
+            face_value=network.face_value,
+            return_cap_bps=return_cap(self._rpc, network),
+            schedule=network.schedule,
+            policy=network.policy,
+            points=network.address("Points"),
+            asset=network.address("BankReceipt"),
+            has_code=self._has_code,
+        )
+        return Replay(ledger, figures, frozenset(self._coalitions))
+
+    def _has_code(self, address: bytes, header: Header) -> bool | None:
+        prover = StorageProver(self._rpc, header.number, header.state_root)
+        account = prover.account(address)
+        return None if account is None else account.has_code
+
+    def _blocks(self, first: int, last: int) -> Iterator[CheckedBlock]:
+        watched = {**self._network.watched, **dict.fromkeys(self._coalitions, "Coalition")}
+        watch = Watch(self._network.chain_id, watched, tuple(self._coalitions))
+        fetcher = BlockFetcher(self._rpc)
+        pipeline = Pipeline(fetcher, watch, self.outcome.costs, self._options.workers)
+        yield from pipeline.blocks(first, last)
+
+    def _take(self, replay: Replay, ledger: Ledger, block: CheckedBlock) -> None:
+        began = time.perf_counter()
+        if block.header.number > 0 and ledger.block_hash != bytes(32):
+            check_parent(block.header, ledger.block_hash, ledger.timestamp)
+        try:
+            replay.apply(block)
+        finally:
+            now = time.perf_counter()
+            self.outcome.costs.add({"replay": now - began})
+        if self._mirror is not None:
+            self._mirror.take(block)
+            self.outcome.checks["mirror"].seconds += time.perf_counter() - now
+
+    # ---- after the last block
+
+    @contextmanager
+    def _timed(self, name: str) -> Iterator[Check]:
+        check = self.outcome.checks[name]
+        began = time.perf_counter()
+        try:
+            yield check
+        finally:
+            check.seconds += time.perf_counter() - began
+
+    def _after(self, ledger: Ledger) -> None:
+        outcome, network = self.outcome, self._network
+        header = outcome.header
+        assert header is not None
+        if self._options.state is not None:
+            checkpoint.save(self._options.state, ledger, network.digest)
+        with self._timed("laws") as check:
+            outcome.laws = laws_of(ledger, network.schedule, network.face_value)
+            outcome.money = money_of(ledger, network.schedule, network.face_value)
+            for law in outcome.laws:
+                if law.holds is False:
+                    fact = f"law {law.number}: {law.name}"
+                    check.broken(Broken("laws", ledger.block, fact, law.right, law.left).finding)
+            check.held(len(outcome.laws), "laws")
+        check_state_of_chain(self._rpc, outcome, header, self._coalitions, self._progress)
+        if self._options.calls:
+            self._check_calls(ledger)
+        if self._heads:
+            outcome.checks["published heads"].held(len(self._heads), "heads")
+        if self._mirror is not None:
+            with self._timed("mirror"):
+                self._mirror.finish(ledger)
+
+    def _check_calls(self, ledger: Ledger) -> None:
+        network = self._network
+        with self._timed("calls") as check:
+            points = network.address("Points")
+            asked = questions(ledger, network.schedule, points, network.face_value)
+            try:
+                for found in check_calls(self._rpc, ledger.block, asked):
+                    if isinstance(found, int):
+                        check.held(found, "answers")
+                    elif len(check.findings) < _FINDINGS_MAX:
+                        check.broken(found.finding)
+            except NodeRefused as error:
+                check.note = f"the node does not answer calls at that block: {error}"
+
+    def _conclude(self) -> None:
+        """What the reading of the chain comes to, check by check, as far as it came."""
+        outcome = self.outcome
+        if outcome.ledger is None:
+            return
+        counts, checks = outcome.ledger.counts, outcome.checks
+        reached = outcome.ledger.block >= outcome.last
+        unseen = "" if reached else f"up to block {outcome.ledger.block}"
+        checks["headers"].held(max(0, outcome.ledger.block - outcome.first + 1), "blocks", unseen)
+        if counts.bodies_unproven:
+            unknown = f"{counts.bodies_unproven} blocks hold transactions of an unknown type"
+            checks["transactions"].partly(counts.transactions, "transactions", unknown)
+        else:
+            checks["transactions"].held(counts.transactions, "transactions", unseen)
+        checks["receipts"].held(counts.transactions, "receipts", unseen)
+        checks["events"].held(counts.events, "events", unseen)
+        checks["replay"].held(counts.events, "events", _moves_note(counts.allowance_moves))
+        law = next((law.note for law in outcome.laws if law.number == 9), unseen)
+        if counts.contract_signatures + counts.orders_unseen:
+            checks["signatures"].partly(counts.signatures, "signatures", law)
+        else:
+            checks["signatures"].held(counts.signatures, "signatures", unseen)
+        for name, part in (
+            ("headers", "headers"),
+            ("transactions", "transactions"),
+            ("receipts", "receipts and bloom"),
+            ("signatures", "events, orders and signatures"),
+            ("replay", "replay"),
+        ):
+            checks[name].seconds += outcome.costs.seconds.get(part, 0.0)
+
+
+def _moves_note(moves: int) -> str:
+    if not moves:
+        return ""
+    return (
+        f"{moves} ERC-20 transfers went by an allowance or through another contract: that the "
+        "points moved was replayed, who allowed it is Points' own rule"
+    )

@@ -1,0 +1,186 @@
+"""The state of the chain after the last block: code, storage, and that there is nothing else."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from itertools import chain
+from typing import Final
+
+from indexer.auditor import layout
+from indexer.auditor.checks import Check
+from indexer.auditor.codec import data_of, keccak
+from indexer.auditor.completeness import Completeness, MadeUpSlots
+from indexer.auditor.errors import AuditError, Broken, CannotRun, NodeRefused
+from indexer.auditor.headers import Header
+from indexer.auditor.ledger import Ledger
+from indexer.auditor.network import NetworkFile, immutables_of
+from indexer.auditor.outcome import Outcome
+from indexer.auditor.source import Rpc
+from indexer.auditor.storage import Fact, StorageProver
+
+CODE: Final = "code"
+COMPLETE: Final = "complete storage"
+_FINDINGS_MAX: Final = 20
+
+
+def _code(rpc: Rpc, address: bytes) -> bytes:
+    return data_of(rpc.call("eth_getCode", ["0x" + address.hex(), "latest"]))
+
+
+def return_cap(rpc: Rpc, network: NetworkFile) -> int:
+    """Basis points of its issues that a merchant may take back. A constant of the Coalition's code:
+    what the node says is believed only if it stands among the immutables of the pinned code.
+    """
+    pinned = network.contracts["Coalition"]
+    code = _code(rpc, pinned.address)
+    if keccak(code) != pinned.code_hash:
+        raise Broken(
+            CODE,
+            None,
+            "the Coalition runs other code than the deployment file pins",
+            "0x" + pinned.code_hash.hex(),
+            "0x" + keccak(code).hex(),
+        )
+    words = immutables_of("Coalition", code)
+    answers = []
+    for name in ("returnCapBps()", "faceValue()"):
+        call = {"to": "0x" + pinned.address.hex(), "data": "0x" + keccak(name.encode())[:4].hex()}
+        answers.append(int.from_bytes(data_of(rpc.call("eth_call", [call, "latest"]), 32), "big"))
+    cap, face_value = answers
+    if words is not None and (cap not in words or face_value not in words):
+        raise Broken(CODE, None, "the node tells figures that the Coalition's code does not hold")
+    if face_value != network.face_value:
+        raise CannotRun(f"the file says face value {network.face_value}, the code {face_value}")
+    return cap
+
+
+def check_state_of_chain(
+    rpc: Rpc,
+    outcome: Outcome,
+    header: Header,
+    coalitions: list[bytes],
+    progress: Callable[[str, int, int], None],
+) -> None:
+    """Fills the checks `code`, `storage` and `complete storage` of the outcome."""
+    prover = StorageProver(rpc, header.number, header.state_root)
+    _check_code(rpc, prover, outcome, coalitions)
+    began = time.perf_counter()
+    storage, complete = outcome.checks["storage"], outcome.checks[COMPLETE]
+    ledger = outcome.ledger
+    assert ledger is not None
+    for name, facts, known in _contracts(outcome.network, ledger):
+        completeness = None if name == "Coalition" and ledger.predecessors else Completeness()
+        asked = _with_progress(chain(facts, known), progress)
+        for broken in prover.check(asked, completeness):
+            if len(storage.findings) < _FINDINGS_MAX:
+                storage.broken(broken.finding)
+        if prover.refusal is None and completeness is not None:
+            address = ledger.coalition if name == "Coalition" else outcome.network.address(name)
+            closed = _open_branches(prover, address, completeness)
+            _check_complete(name, completeness, closed, header.number, complete)
+    if prover.refusal is not None:
+        why = f"the node gives no proofs at block {header.number}: {prover.refusal}"
+        storage.note = complete.note = why
+    else:
+        note = ""
+        if prover.zero_leaves:
+            note = f"{prover.zero_leaves} zeros were shown by a leaf, as anvil keeps them"
+        storage.held(prover.proven, "slots", note)
+        count = 3 if ledger.predecessors else 4
+        if complete.note:
+            complete.partly(count, "contracts", complete.note)
+        else:
+            complete.held(count, "contracts")
+    outcome.zero_leaves = prover.zero_leaves
+    storage.seconds += time.perf_counter() - began
+
+
+def _contracts(
+    network: NetworkFile, ledger: Ledger
+) -> list[tuple[str, Iterable[Fact], Iterable[Fact]]]:
+    points, passes = network.address("Points"), network.address("MembershipPass")
+    asset = network.address("BankReceipt")
+    return [
+        ("Points", layout.points_facts(ledger, points), layout.points_known(ledger, points)),
+        ("Coalition", layout.coalition_facts(ledger), layout.coalition_known(ledger)),
+        ("MembershipPass", layout.pass_facts(ledger, passes), layout.pass_known(ledger, passes)),
+        ("BankReceipt", layout.asset_facts(ledger, asset), layout.asset_known(ledger, asset)),
+    ]
+
+
+def _with_progress(
+    facts: Iterable[Fact], progress: Callable[[str, int, int], None]
+) -> Iterable[Fact]:
+    for count, fact in enumerate(facts, start=1):
+        if count % 1000 == 0:
+            progress("storage proofs", count, 0)
+        yield fact
+
+
+def _open_branches(prover: StorageProver, address: bytes, completeness: Completeness) -> int:
+    """Looks into the branches that no known slot lies under. Returns how many stayed closed."""
+    made_up = MadeUpSlots()
+    while prefixes := completeness.unopened():
+        slots = made_up.under(prefixes)
+        if not slots:
+            return len(prefixes)
+        facts = [Fact(address, slot, 0, "", 0) for slot in slots]
+        if list(prover.check(facts, completeness)) or prover.refusal is not None:
+            return len(prefixes)
+    return 0
+
+
+def _check_complete(
+    name: str, completeness: Completeness, closed: int, number: int, check: Check
+) -> None:
+    keys = completeness.unexplained()
+    if keys:
+        which = ", ".join("0x" + key.hex() for key in keys[:3])
+        fact = f"{name} holds {len(keys)} slots of storage that no log explains"
+        broken = Broken(COMPLETE, number, fact, "none", f"slots whose keys hash to {which}")
+        check.broken(broken.finding)
+    if closed:
+        check.note = f"{closed} branches of {name} could not be looked into"
+
+
+def _check_code(rpc: Rpc, prover: StorageProver, outcome: Outcome, coalitions: list[bytes]) -> None:
+    check = outcome.checks[CODE]
+    network = outcome.network
+    proven = 0
+    notes = []
+    for name, pinned in network.contracts.items():
+        account = prover.account(pinned.address)
+        if account is None:
+            check.note = f"the node gives no proofs: {prover.refusal}"
+            return
+        if account.code_hash != pinned.code_hash:
+            fact = f"{name} runs other code than the deployment file pins"
+            expected, got = "0x" + pinned.code_hash.hex(), "0x" + account.code_hash.hex()
+            check.broken(Broken(CODE, outcome.last, fact, expected, got).finding)
+        proven += 1
+        ours = _is_ours(rpc, name, pinned.address, account.code_hash)
+        if name == "BankReceipt":
+            outcome.asset_is_receipt = ours
+        if not ours:
+            notes.append(f"{name} is not of this version: pinned, its rules unknown")
+    for successor in coalitions[1:]:
+        account = prover.account(successor)
+        assert account is not None
+        if _is_ours(rpc, "Coalition", successor, account.code_hash):
+            proven += 1
+        else:
+            notes.append(f"the successor 0x{successor.hex()} runs code that nobody pinned")
+    if notes:
+        check.partly(proven, "contracts", "; ".join(notes))
+    else:
+        check.held(proven, "contracts")
+
+
+def _is_ours(rpc: Rpc, name: str, address: bytes, code_hash: bytes) -> bool:
+    """Whether the code is the committed artefact's, its immutables left open."""
+    try:
+        code = _code(rpc, address)
+    except (NodeRefused, AuditError):
+        return False
+    return keccak(code) == code_hash and immutables_of(name, code) is not None

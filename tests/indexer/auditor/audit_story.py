@@ -1,0 +1,167 @@
+"""A year and a half of trade, with everything in it that can happen to an honest network."""
+
+from __future__ import annotations
+
+from audit_town import BAKER, DAY, EPOCH_LENGTH, FIRST_TIME, FLORIST, Town, key, tag
+
+from wallet_sdk.contracts.answers import Terms
+from wallet_sdk.merkle import redemption_leaf, redemptions_proof
+from wallet_sdk.orders import (
+    Cancel,
+    Leave,
+    NameRecovery,
+    Recover,
+    Redemption,
+    Refund,
+    SetOwner,
+    SetProfile,
+    SetTillKey,
+    Withdraw,
+)
+
+MEMBERS = ("ada", "ben", "cleo", "dan", "eve", "fay")
+
+
+def epoch_start(epoch: int) -> int:
+    return FIRST_TIME + (epoch - 1) * EPOCH_LENGTH
+
+
+def tell(town: Town) -> None:
+    """The whole story. Each step is a block or two."""
+    town.relayed([town.join(name) for name in MEMBERS])
+    town.relayed(
+        [
+            town.issue(BAKER, ("ada", 50_000), ("ben", 20_000), ("ada", 1)),
+            town.issue(FLORIST, ("cleo", 9_000), ("dan", 30_000)),
+        ]
+    )
+    _trade(town)
+    _keys_and_money(town)
+    _later_epochs(town)
+    _recoveries(town)
+    _the_end_of_an_epoch(town)
+
+
+def _trade(town: Town) -> None:
+    first = town.redeem_order("ada", BAKER, 300)
+    second = town.redeem_order("ben", FLORIST, 7_000)
+    orders = [town.signed(first, key("ada")), town.signed(second, key("ben"))]
+    town.relayed([*orders, town.transfer("dan", "eve", 500), town.transfer("cleo", "cleo", 10)])
+    leaves, redemptions = [], []
+    for order in (first, second):
+        buckets = (1 << 240) | order.points
+        digest = order.digest(town.deployment.domain)
+        leaves.append(redemption_leaf(digest, buckets))
+        redemptions.append(
+            Redemption(order.member, order.points, order.nonce, order.deadline, order.ref, buckets)
+        )
+    refunds = []
+    for points in (100, 150):
+        proof = tuple("0x" + step.hex() for step in redemptions_proof(leaves, 1))
+        refund = Refund(
+            FLORIST, points, town.merchant_nonce(), town.deadline, redemptions[1], proof
+        )
+        refunds.append(town.signed(refund, town.tills[FLORIST]))
+    town.relayed(refunds)
+    town.relayed([town.returned("ada", BAKER, 2_000, 1)])
+    # Refused on chain: more than she has, and a batch that the pass-less stranger is in.
+    town.relayed([town.redeem("eve", BAKER, 10**6), town.issue(BAKER, ("stranger", 5))])
+    # Its calldata carries an order that takes effect only once.
+    again = town.issue(BAKER, ("ben", 77))
+    town.relayed([again, again])
+    # A transaction that fails as a whole.
+    failed = town.send(town.relayer, town.calls.execute(again))
+    town.mine()
+    assert town.rpc.call("eth_getTransactionReceipt", [failed])["status"] == "0x0"
+    town.relayed([town.redeem("dan", FLORIST, 1)])
+    digest = town.send(town.relayer, town.calls.execute(town.redeem("ben", BAKER, 123)))
+    town.mine()
+    town.ask_all([digest])
+
+
+def _keys_and_money(town: Town) -> None:
+    owner, deadline = town.owners[BAKER], town.deadline
+    fresh = key("till 1, the second")
+    add = SetTillKey(BAKER, fresh.address, True, town.merchant_nonce(), deadline)
+    revoke = SetTillKey(BAKER, town.tills[BAKER].address, False, town.merchant_nonce(), deadline)
+    town.relayed([town.signed(add, owner)])
+    # In one relay: the old key signs, is revoked, and the new one goes on.
+    last = town.issue(BAKER, ("fay", 400))
+    town.relayed([last, town.signed(revoke, owner), town.issue(BAKER, ("fay", 600), till=fresh)])
+    town.tills[BAKER] = fresh
+    nonce = town.merchant_nonce()
+    cancel = Cancel(fresh.address, BAKER, nonce, town.deadline)
+    own = Cancel(key("fay").address, 0, town.member_nonce("fay"), town.deadline)
+    takes = Withdraw(BAKER, owner.address, 5_000, town.merchant_nonce(), town.deadline)
+    profile = SetProfile(BAKER, tag("a new profile"), town.merchant_nonce(), town.deadline)
+    town.relayed(
+        [
+            town.signed(cancel, fresh),
+            town.signed(own, key("fay")),
+            town.signed(takes, owner),
+            town.signed(profile, owner),
+        ]
+    )
+    heir = key("baker's daughter")
+    sells = SetOwner(BAKER, heir.address, town.merchant_nonce(), town.deadline)
+    town.relayed([town.signed(sells, owner)])
+    town.owners[BAKER] = heir
+    leave = Leave(key("fay").address, town.member_nonce("fay"), town.deadline)
+    town.relayed([town.signed(leave, key("fay"))])
+    calls, operator = town.calls, town.operator
+    coalition = town.deployment.addresses["Coalition"]
+    town.send(operator, calls.propose_mint(tag("guarantee"), operator.address, 10**6))
+    town.mine()
+    town.send(key("attestor"), calls.confirm_mint(tag("guarantee")))
+    town.send(key("attestor"), calls.attest_balance(20231130, 2 * 10**9, tag("statement")))
+    town.mine()
+    sent = [
+        town.send(operator, calls.approve_receipts(coalition, 10**6)),
+        town.send(operator, calls.deposit_guarantee(900_000)),
+        town.send(operator, calls.set_credit_limit(FLORIST, 500_000)),
+        town.send(operator, calls.set_terms(3, Terms(20, 5, 4_000))),
+    ]
+    town.mine()
+    sent.append(town.send(operator, calls.withdraw_guarantee(operator.address, 100_000)))
+    sent.append(town.send(operator, calls.pause_issuing(True)))
+    town.mine()
+    sent.append(town.send(operator, calls.pause_issuing(False)))
+    town.mine()
+    town.ask_all(sent)
+
+
+def _later_epochs(town: Town) -> None:
+    town.mine(epoch_start(2) - 1)
+    town.relayed([town.issue(BAKER, ("ada", 10_000), ("cleo", 40))], at=epoch_start(2))
+    town.relayed([town.redeem("ada", FLORIST, 48_000), town.redeem("cleo", BAKER, 9_001)])
+    town.relayed([town.returned("ada", BAKER, 500, 1), town.returned("ada", BAKER, 900, 2)])
+    town.mine(epoch_start(3))
+    town.relayed([town.issue(BAKER, ("ada", 5_000)), town.issue(FLORIST, ("eve", 12_345))])
+    # Draws on its credit: the deposit is nearly gone.
+    town.relayed([town.redeem("ada", BAKER, 6_000)])
+
+
+def _recoveries(town: Town) -> None:
+    ben, safe = key("ben"), key("ben's safe")
+    deadline = town.deadline
+    named = NameRecovery(ben.address, safe.address, town.member_nonce("ben"), deadline)
+    town.relayed([town.signed(named, ben)])
+    recover = Recover(ben.address, safe.address, town.member_nonce("ben's safe"), deadline)
+    town.relayed([town.signed(recover, safe)])
+    town.mine(town.time + 8 * DAY)
+    digest = town.send(town.relayer, town.calls.finish_recovery(ben.address))
+    town.mine()
+    town.ask_all([digest])
+    town.relayed([town.join("ben")])
+
+
+def _the_end_of_an_epoch(town: Town) -> None:
+    town.mine(epoch_start(7))
+    calls = town.calls
+    sent = [town.send(town.relayer, calls.close_epoch(1))]
+    sent += [town.send(town.relayer, calls.claim_breakage(1, m)) for m in (FLORIST, BAKER)]
+    town.mine()
+    sent.append(town.send(town.operator, calls.withdraw_income(town.operator.address, 12_345)))
+    town.mine()
+    town.ask_all(sent)
+    town.relayed([town.issue(FLORIST, ("ada", 11), ("dan", 12)), town.join("gil")])
