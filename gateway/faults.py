@@ -30,12 +30,20 @@ POINTS: Final = (
 """Every point there is; a test holds this list against the sources."""
 
 _lock = threading.Lock()
-_name, _, _count = os.environ.get("FAULT", "").partition(":")
-_left = int(_count or "1") if _name else 0
+_name = ""
+_left = 0
+
+
+def arm(spec: str) -> None:
+    """Arms `point:n`: the n-th pass of the point ends the process. Empty: none."""
+    global _name, _left
+    name, _, count = spec.partition(":")
+    with _lock:
+        _name, _left = name, int(count or "1")
 
 
 def point(name: str) -> None:
-    """Ends the process here, if the environment asks for it."""
+    """Ends the process here, if that is what was asked for."""
     if name == _name:
         _hit()
 
@@ -46,3 +54,6 @@ def _hit() -> None:
         _left -= 1
         if _left == 0:
             os.kill(os.getpid(), signal.SIGKILL)
+
+
+arm(os.environ.get("FAULT", ""))

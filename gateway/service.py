@@ -214,7 +214,7 @@ class Gateway:
         """How many orders there are in each state, all states named."""
         query = select(orders.c.state, func.count()).group_by(orders.c.state)
         with self.database.read() as connection:
-            counted: dict[int, int] = dict(connection.execute(query).tuples().all())
+            counted = {row[0]: row[1] for row in connection.execute(query)}
         return {word.value: counted.get(code, 0) for code, word in STATE_WORDS.items()}
 
     # ---- running
