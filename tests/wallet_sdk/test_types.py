@@ -1,9 +1,13 @@
+import importlib
+import sys
+
 import pytest
 import rlp
 from eth_hash.auto import keccak
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wallet_sdk import _keccak
 from wallet_sdk.errors import InputInvalid
 from wallet_sdk.types import (
     address_bytes,
@@ -81,3 +85,15 @@ def test_create_address__negative_nonce__refused() -> None:
 def test_create_address__any_nonce__is_the_hash_of_the_rlp(sender: bytes, nonce: int) -> None:
     expected = keccak(rlp.encode([sender, nonce]))[12:]
     assert address_bytes(create_address(address_of(sender), nonce)) == expected
+
+
+def test_keccak256__with_and_without_the_quick_one__is_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "sha3", None)
+    plain = importlib.reload(_keccak).keccak256
+    monkeypatch.undo()
+    quick = importlib.reload(_keccak).keccak256
+    assert plain is not quick
+    for data in (b"", b"a", bytes(135), bytes(136), bytes(15_000)):
+        assert plain(data) == quick(data) == keccak(data)
