@@ -284,6 +284,15 @@ def test_issue_batch__600_entries__are_25_bytes_each() -> None:
     assert batch.points == 3_300
 
 
+def test_issue_batch__one_entry_more_than_the_contract_takes__refused() -> None:
+    text = (ROOT / "contracts/coalition/DailyOrders.sol").read_text()
+    most = re.search(r"ENTRIES_MAX = (\d+);", text)
+    assert most is not None
+    assert int(most[1]) == ENTRIES_MAX
+    with pytest.raises(OrderInvalid, match="601"):
+        IssueBatch(1, 0, 10, ((ADA, 5),) * 601)
+
+
 # ---- the same words as in Solidity
 
 

@@ -107,6 +107,13 @@ def test_recover__no_signature__refused(signature: bytes) -> None:
         recover(bytes(32), signature)
 
 
+@pytest.mark.parametrize("v", [0, 1, 26, 29, 255])
+def test_recover__good_but_for_v__refused(v: int) -> None:
+    signature = LocalSigner(KEY).sign(bytes(32))
+    with pytest.raises(SignerError):
+        recover(bytes(32), signature[:64] + bytes([v]))
+
+
 @settings(max_examples=50)
 @given(st.binary(min_size=32, max_size=32), st.integers(1, ORDER - 1))
 def test_sign__any_key_and_digest__recovers_low_s_and_repeats(digest: bytes, key: int) -> None:
