@@ -130,7 +130,11 @@ def open_network(
         stack.callback(rpc.close)
         database, custody = open_custody(settings)
         stack.callback(database.close)
+        # The contracts belong to the network's first day: a block of today would be the end of all
+        # that is to happen before it, since time never goes back.
+        chain.clock.set(first_time)
         deployment = _deployment(chain, rpc, database, custody, settings)
+        chain.clock.set(None)
         mirror = open_mirror(settings.mirror_dsn)
         stack.callback(mirror.dispose)
         indexer = Indexer(rpc, deployment, mirror)
