@@ -75,22 +75,22 @@ class Stopper:
         self._asked.set()
 
 
-def run(options: Options) -> int:
+def run(options: Options, purchases: Purchases | None = None) -> int:
     """The exit code: 0 all is well, 1 a total is wrong, 130 interrupted.
 
-    Raises BanyanError for everything that a sentence explains.
+    `purchases`: others than the installed ones. Raises BanyanError for everything that a sentence
+    explains.
     """
     stopper = Stopper()
     try:
-        return _run(options, stopper)
+        return _run(options, purchases or Purchases.installed(), stopper)
     except KeyboardInterrupt:
         typer.echo("stopped; the next start goes on from here", err=True)
         return EXIT_INTERRUPTED
 
 
-def _run(options: Options, stopper: Stopper) -> int:
+def _run(options: Options, purchases: Purchases, stopper: Stopper) -> int:
     began = time.monotonic()
-    purchases = Purchases.installed()
     plan = prepare(options, purchases)
     with ExitStack() as stack:
         with progress_bar("blocks replayed") as shown:

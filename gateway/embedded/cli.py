@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -11,22 +10,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
-import orjson
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from gateway.embedded.chain import EmbeddedChain
-from gateway.embedded.errors import JournalDamaged
+from gateway.embedded.errors import JournalDamaged, NoJournal, ReplayDiffers
 from gateway.embedded.folder import read_status
 from gateway.embedded.journal import Journal, describe
-from wallet_sdk.errors import BanyanError
+from indexer.cli.output import EXIT_DIFFERENT, answer, failing, progress_bar
 
 app = typer.Typer(
     help="The embedded chain: a node that Banyan starts, journals and cleans up by itself.",
     no_args_is_help=True,
 )
-console = Console(stderr=True)
 
 Data = Annotated[
     Path, typer.Option("--data", envvar="BANYAN_DATA_DIR", help="The network's data folder.")
@@ -42,11 +37,11 @@ DEFAULT_DATA = Path(".banyan/demo")
 @app.command()
 def status(data: Data = DEFAULT_DATA, as_json: AsJson = False) -> None:
     """Say whether the chain runs, where, and what its journal holds. Changes nothing."""
-    with _reported(as_json):
+    with failing(as_json):
         running = read_status(data)
         facts: dict[str, Any] = {"running": running is not None, **(running or {})}
-        facts["journal"] = describe(data / "chain.db")
-        _show(facts, as_json)
+        journal = describe(data / "chain.db")
+        answer(facts | {f"journal_{name}": fact for name, fact in journal.items()}, as_json)
 
 
 @app.command()
@@ -57,8 +52,8 @@ def start(
     as_json: AsJson = False,
 ) -> None:
     """Run the chain alone, without a gateway, until Ctrl-C: its RPC port for wallets and tools."""
-    with _reported(as_json), _started(data, port, anvil) as chain:
-        _show({"rpc_url": chain.rpc_url, **_head(chain)}, as_json)
+    with failing(as_json), _started(data, port, anvil) as chain:
+        answer({"rpc_url": chain.rpc_url, **_head(chain)}, as_json)
         stop = threading.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stop.set())
@@ -75,20 +70,34 @@ def verify(
     as_json: AsJson = False,
 ) -> None:
     """Check the journal: every seal, and by default every block hash. Exit 1 if one is wrong."""
-    with _reported(as_json):
+    with failing(as_json):
         began = time.monotonic()
-        if not (data / "chain.db").exists():
-            raise JournalDamaged(f"there is no journal in {data}")
-        if replay:
-            with _started(data, 0, anvil) as chain:
-                facts = _head(chain)
-        else:
-            journal = Journal(data / "chain.db")
-            journal.genesis()
-            facts = {"blocks": sum(1 for _ in journal.read())}
-            journal.close()
-        seconds = round(time.monotonic() - began, 2)
-        _show({"verified": True, "hashes_compared": replay, **facts, "seconds": seconds}, as_json)
+        verdict: dict[str, Any] = {"verified": True, "hashes_compared": replay}
+        try:
+            verdict |= _replayed(data, anvil) if replay else _read(data)
+        except (JournalDamaged, ReplayDiffers) as found:
+            verdict |= {"verified": False, "code": found.code, "message": found.message}
+        answer(verdict | {"seconds": round(time.monotonic() - began, 2)}, as_json)
+        if not verdict["verified"]:
+            raise typer.Exit(EXIT_DIFFERENT)
+
+
+def _replayed(data: Path, anvil: Path | None) -> dict[str, Any]:
+    if not (data / "chain.db").exists():
+        raise NoJournal(data)
+    with _started(data, 0, anvil) as chain:
+        return _head(chain)
+
+
+def _read(data: Path) -> dict[str, Any]:
+    if not (data / "chain.db").exists():
+        raise NoJournal(data)
+    journal = Journal(data / "chain.db")
+    try:
+        journal.genesis()
+        return {"blocks": sum(1 for _ in journal.read())}
+    finally:
+        journal.close()
 
 
 def _head(chain: EmbeddedChain) -> dict[str, Any]:
@@ -104,50 +113,9 @@ def _head(chain: EmbeddedChain) -> dict[str, Any]:
 
 @contextmanager
 def _started(data: Path, port: int, anvil: Path | None) -> Iterator[EmbeddedChain]:
-    with replay_progress() as progress:
-        chain = EmbeddedChain.start(data, progress=progress, rpc_port=port, anvil=anvil)
+    with progress_bar("blocks replayed") as shown:
+        chain = EmbeddedChain.start(data, progress=shown, rpc_port=port, anvil=anvil)
     try:
         yield chain
     finally:
         chain.stop()
-
-
-@contextmanager
-def replay_progress() -> Iterator[Any]:
-    """A progress bar on the terminal's error stream, as callback for `EmbeddedChain.start`."""
-    columns = (
-        TextColumn("replaying the chain"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("blocks,"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("replay", total=None, visible=False)
-        yield lambda done, total: bar.update(task, completed=done, total=total, visible=True)
-
-
-def _show(facts: dict[str, Any], as_json: bool) -> None:
-    if as_json:
-        typer.echo(orjson.dumps(facts, option=orjson.OPT_INDENT_2))
-        return
-    for name, value in facts.items():
-        if isinstance(value, dict):
-            for inner, fact in value.items():
-                typer.echo(f"{name + ' ' + inner:22}{fact}")
-        else:
-            typer.echo(f"{name:22}{value}")
-
-
-@contextmanager
-def _reported(as_json: bool) -> Iterator[None]:
-    """An error of ours is a sentence (or a JSON object) and exit code 1, never a traceback."""
-    try:
-        yield
-    except BanyanError as error:
-        if as_json:
-            answer = {"error": {"code": error.code, "message": error.message}}
-            typer.echo(orjson.dumps(answer, option=orjson.OPT_INDENT_2))
-        else:
-            typer.echo(f"banyan: {error.message} ({error.code})", err=True)
-        sys.exit(1)

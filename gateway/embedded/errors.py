@@ -63,6 +63,11 @@ class NodeFailed(EmbeddedChainError):
         super().__init__("node_failed", message)
 
 
+class NoJournal(EmbeddedChainError):
+    def __init__(self, folder: Path) -> None:
+        super().__init__("no_journal", f"there is no journal in {folder}")
+
+
 class JournalDamaged(EmbeddedChainError):
     def __init__(self, message: str) -> None:
         super().__init__(
