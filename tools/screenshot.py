@@ -10,10 +10,10 @@ import os
 import sys
 from pathlib import Path
 
-from playwright.sync_api import Error, sync_playwright
+from playwright.sync_api import Error, FloatRect, sync_playwright
 
 # A desk's window; the picture ends below the flows, which is what a README has room for.
-WIDTH, HEIGHT = 1280, 1180
+WIDTH, HEIGHT, MARGIN = 1280, 900, 24
 # A README is read over a phone line too.
 BYTES_MAX = 300_000
 ARGUMENTS = (
@@ -40,7 +40,12 @@ def take(url: str, out: Path, scheme: str) -> int:
             answer = page.goto(url)
             if answer is None or not answer.ok or page.locator(".equation").count() != 1:
                 raise ValueError(f"{url} is not the page of a running network")
-            page.screenshot(path=out)
+            flows = page.locator(".panel").first.bounding_box()
+            if flows is None:
+                raise ValueError(f"{url} shows no flows")
+            height = flows["y"] + flows["height"] + MARGIN
+            clip = FloatRect(x=0, y=0, width=WIDTH, height=height)
+            page.screenshot(path=out, full_page=True, clip=clip)
         finally:
             browser.close()
     size = out.stat().st_size

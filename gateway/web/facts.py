@@ -129,7 +129,8 @@ class NetworkFacts:
 class HistoryFacts:
     """One movement of a member's points; `points` is negative where points left the member.
 
-    `kind` is issue, redeem, refund, return, transfer or expire. `merchant` is None for transfers.
+    `kind` is issue, redeem, refund, return or transfer. `merchant` is None for transfers. Expiry
+    is no movement: nothing happens on that day but the day itself.
     """
 
     kind: str

@@ -123,6 +123,10 @@ class Formats:
         """The same moment for a `<time datetime>`: ISO 8601."""
         return datetime.fromtimestamp(at, self.zone).isoformat()
 
+    def machine_day(self, at: int) -> str:
+        """The same day for a `<time datetime>`: `2026-01-28`."""
+        return datetime.fromtimestamp(at, self.zone).date().isoformat()
+
     def days_between(self, earlier: int, later: int) -> int:
         """Calendar days from one moment to another, in this time zone."""
         first = datetime.fromtimestamp(earlier, self.zone).date()

@@ -10,8 +10,10 @@ from gateway.web.facts import EpochFacts, HistoryFacts, MemberFacts
 from gateway.web.formats import Formats
 from gateway.web.texts import TEXTS
 
-# From so many days before it on, the soonest expiry is counted in days.
+# From so many days before it on, the soonest expiry is counted in days and shown as a warning.
 COUNTDOWN_DAYS = 60
+
+MOVEMENTS = ("issue", "redeem", "refund", "return", "transfer_in", "transfer_out")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +36,18 @@ class HistoryRow:
     words: str
     change: str
     incoming: bool
-    when: str
-    machine: str
 
 
 @dataclass(frozen=True, slots=True)
-class HistoryMonth:
-    """The movements of one month, newest first."""
+class HistoryDay:
+    """The movements of one day, newest first.
+
+    No time of day is shown: points are booked together with other people's, hours after the till
+    perhaps, and a customer remembers when the purchase was.
+    """
 
     name: str
+    machine: str
     rows: Sequence[HistoryRow]
 
 
@@ -57,8 +62,9 @@ class MemberPage:
     unit: str
     worth: str
     soonest: str | None
+    soonest_warns: bool
     expiry: Sequence[ExpiryRow]
-    months: Sequence[HistoryMonth]
+    days: Sequence[HistoryDay]
     next_cursor: str | None
     up_to_date: str
     up_to_date_machine: str
@@ -80,11 +86,13 @@ def member_page(facts: MemberFacts, formats: Formats, face_value: int, now: int)
         unit=texts["balance_unit_one" if facts.balance == 1 else "balance_unit"],
         worth=texts["worth"].format(money=formats.money(facts.balance * face_value)),
         soonest=_soonest(live[0], formats, texts) if live else None,
+        soonest_warns=bool(live)
+        and formats.days_between(now, live[0].expires_at - 1) <= COUNTDOWN_DAYS,
         expiry=[
             _expiry(each, index == 0, facts.balance, formats, texts, now)
             for index, each in enumerate(live)
         ],
-        months=_months(facts.history, formats, texts),
+        days=_days(facts.history, formats, texts),
         next_cursor=facts.next_cursor,
         up_to_date=texts["up_to_date"].format(moment=formats.moment(facts.as_of.time)),
         up_to_date_machine=formats.machine(facts.as_of.time),
@@ -128,24 +136,25 @@ def _countdown(days: int, texts: Mapping[str, str]) -> str | None:
     return texts["tomorrow"] if days == 1 else texts["in_days"].format(days=days)
 
 
-def _months(
+def _days(
     history: Sequence[HistoryFacts], formats: Formats, texts: Mapping[str, str]
-) -> list[HistoryMonth]:
+) -> list[HistoryDay]:
     grouped: dict[str, list[HistoryRow]] = {}
+    machine: dict[str, str] = {}
     for item in history:
-        grouped.setdefault(formats.month(item.at), []).append(_movement(item, formats, texts))
-    return [HistoryMonth(name, rows) for name, rows in grouped.items()]
+        name = formats.day(item.at)
+        grouped.setdefault(name, []).append(_movement(item, formats, texts))
+        machine.setdefault(name, formats.machine_day(item.at))
+    return [HistoryDay(name, machine[name], rows) for name, rows in grouped.items()]
 
 
 def _movement(item: HistoryFacts, formats: Formats, texts: Mapping[str, str]) -> HistoryRow:
     kind = item.kind
     if kind == "transfer":
         kind = "transfer_in" if item.points > 0 else "transfer_out"
-    words = texts.get(kind, texts["other"])
+    words = texts[kind if kind in MOVEMENTS else "other"]
     return HistoryRow(
         words=words.format(merchant=item.merchant or texts["a_partner"]),
         change=formats.change(item.points),
         incoming=item.points > 0,
-        when=f"{formats.day_short(item.at)}, {formats.clock(item.at)}",
-        machine=formats.machine(item.at),
     )

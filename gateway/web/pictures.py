@@ -64,15 +64,21 @@ def flows_between(
     out = [sum(row) for row in matrix]
     into = [sum(row[column] for row in matrix) for column in range(size)]
     across = total - sum(flow.points for flow in facts.flows if flow.issuer == flow.honourer)
+    # Who issued or honoured nothing has no place in the picture; the table names everybody.
+    left = [index for index in range(size) if out[index]]
+    right = [index for index in range(size) if into[index]]
     ribbons = [
         sankey.Ribbon(
-            source, target, points, f"{names[source]} to {names[target]}: {formats.points(points)}"
+            left.index(source),
+            right.index(target),
+            matrix[source][target],
+            f"{names[source]} to {names[target]}: {formats.points(matrix[source][target])}",
         )
-        for source, row in enumerate(matrix)
-        for target, points in enumerate(row)
-        if points
+        for source in left
+        for target in right
+        if matrix[source][target]
     ]
-    sides = (_nodes(names, out, formats), _nodes(names, into, formats))
+    sides = (_nodes(left, names, out, formats), _nodes(right, names, into, formats))
     description = (
         f"{formats.points(total)} points redeemed, by the merchant that issued them and the "
         "merchant that honoured them. The table under the picture has every figure."
@@ -94,10 +100,13 @@ def flows_between(
     )
 
 
-def _nodes(names: Sequence[str], points: Sequence[int], formats: Formats) -> list[sankey.Node]:
+def _nodes(
+    shown: Sequence[int], names: Sequence[str], points: Sequence[int], formats: Formats
+) -> list[sankey.Node]:
+    """The merchants `shown`, each in the colour that it has everywhere on the page."""
     return [
-        sankey.Node(name, formats.points(each), each)
-        for name, each in zip(names, points, strict=True)
+        sankey.Node(names[index], formats.points(points[index]), points[index], index % 10)
+        for index in shown
     ]
 
 

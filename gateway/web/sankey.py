@@ -20,6 +20,7 @@ class Node:
     label: str
     figure: str
     points: int
+    colour: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ def sankey(
     groups = (
         element(
             "g",
-            {"class": f"issuer c{index % 10}"},
+            {"class": f"issuer c{node.colour}"},
             *bands.get(index, []),
             _node(node, tops[0][index], layout, on_left=True),
         )

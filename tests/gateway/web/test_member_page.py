@@ -83,9 +83,9 @@ def test_show_member__balance__big_with_its_worth_and_the_soonest_expiry(
 def test_show_member__history__in_words_with_dates_and_signs(site: Any, ada_id: str) -> None:
     words = _words(site.get(f"/members/{ada_id}").text)
     for sentence in (
-        "November 2026 Earned at Baker +7,814 17 Nov, 20:34",
-        "Spent at Florist −5,506 2 Nov, 05:44",
-        "October 2026 Sent to another member −100",
+        "17 November 2026 Earned at Baker +7,814",
+        "2 November 2026 Spent at Florist −5,506",
+        "30 October 2026 Sent to another member −100",
         "Received from another member +250",
         "Given back by Florist +506",
         "Goods returned to Baker −814",
@@ -113,6 +113,7 @@ def test_show_member__as_expiry_nears__days_are_counted(
     html = site_at(soonest.expires_at - seconds_left).get(f"/members/{ada_id}").text
     counted = re.findall(r"<em>(.*?)</em>", html)
     assert counted == ([said] if said else [])
+    assert ('class="soonest warns"' in html) == bool(said)
 
 
 def test_show_member__one_second_after_expiry__those_points_are_not_listed(
@@ -167,3 +168,22 @@ def test_show_member__page__is_kept_by_nobody_and_found_by_no_robot(site: Any, a
     response = site.get(f"/members/{ada_id}")
     assert response.headers["cache-control"] == "private, no-store"
     assert '<meta name="robots" content="noindex">' in response.text
+
+
+def test_show_member__several_movements_of_one_day__under_one_date(
+    site: Any, ada: MemberFacts, ada_id: str, source: Any
+) -> None:
+    first, second = ada.history[:2]
+    same_day = [first, replace(second, at=first.at - 60)]
+    source.members[ada_id] = replace(ada, history=same_day)
+    html = site.get(f"/members/{ada_id}").text
+    assert html.count('<time datetime="2026-11-17">') == 1
+    assert "Earned at Baker +7,814 Spent at Florist −5,506" in _words(html)
+
+
+def test_show_member__movement_of_an_unknown_kind__still_shown(
+    site: Any, ada: MemberFacts, ada_id: str, source: Any
+) -> None:
+    odd = replace(ada.history[0], kind="page_title")
+    source.members[ada_id] = replace(ada, history=[odd])
+    assert "Changed +7,814" in _words(site.get(f"/members/{ada_id}").text)

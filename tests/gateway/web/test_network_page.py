@@ -18,6 +18,7 @@ from gateway.web.facts import (
 )
 
 Show = Callable[[NetworkFacts], str]
+BAKER, FLORIST = 1, 2
 SCRIPT = '<script>alert("x")</script>'
 
 
@@ -131,6 +132,17 @@ def test_show_network__flows__table_and_pictures_carry_the_same_figures(
     assert "Baker 15,000 15,000 30,000" in _words(html)
     assert "Total 20,000 30,000 50,000" in _words(html)
     assert html.count("Florist to Baker: 5,000") == 2  # one for the desk, one for the phone
+
+
+def test_show_network__florist_honoured_nothing__in_the_table_but_not_in_the_picture(
+    network: NetworkFacts, show: Show
+) -> None:
+    html = show(replace(network, flows=[FlowFacts(FLORIST, BAKER, 5_000)]))
+    picture = html.partition('class="picture flows-wide"')[2].partition("</svg>")[0]
+    assert picture.count('class="node"') == 2
+    # The florist keeps its colour, though it stands first now.
+    assert 'class="issuer c1"' in html
+    assert "Florist 5,000 0 5,000" in _words(html)
 
 
 def test_show_network__thirty_merchants__pictured_as_ten_without_loss(
