@@ -136,7 +136,7 @@ class Settler:
 
     def _inside(self, connection: Connection, slot_ids: Sequence[int]) -> Any:
         c = batches.c
-        columns = (c.id, c.slot_id, c.kind, c.digest, c.tries, c.gas, c.state, c.label)
+        columns = (c.id, c.slot_id, c.kind, c.digest, c.tries, c.gas, c.reason, c.label)
         query = select(*columns).where(c.slot_id.in_(slot_ids), c.state == BatchState.SEALED.value)
         return by_slot(connection.execute(query.order_by(c.id)).all())
 
@@ -200,7 +200,8 @@ class Settler:
         self, batch: Any, receipt: Receipt, found: evidence.Evidence, now: int
     ) -> dict[str, Any]:
         """A batch that had no effect in a mined relay goes onto another slot, a while later."""
-        reason, new_gas = None, batch.gas
+        # News of an earlier rejection stays: a relay that came too late brings none.
+        reason, new_gas = batch.reason, batch.gas
         if not receipt.ok:
             # The relay as a whole ran out of gas: the estimates were too low.
             new_gas = min(batch.gas * 3 // 2, gas.TRANSACTION_GAS_MAX - gas.RELAY_BASE)
@@ -223,9 +224,9 @@ class Settler:
         with self._database.read() as connection:
             blocks = reorg.watched_blocks(connection)
             anchor = reorg.newest_final(connection)
-        if not blocks:
-            return
         numbers = {number for number, _ in blocks} | ({anchor[0]} if anchor else set())
+        if not numbers:
+            return
         canonical = self._chain.blocks(sorted(numbers))
         if anchor and not _is_canonical(canonical, *anchor):
             raise ReorgBelowFinality(
@@ -238,6 +239,8 @@ class Settler:
         # Final means that the mirror has it too: a hold is released only when the balance that the
         # next decision reads has already changed.
         done = [b for b in blocks if b not in gone and b[0] <= settled_to]
+        if not gone and not done:
+            return
         now = self._clock.now()
         with self._database.write() as connection:
             if gone:

@@ -1,0 +1,187 @@
+"""A plain anvil whose chain a test bends: reorgs, dropped transactions, a node that is silent."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+
+from gateway.custody import Custody
+from gateway.database import Database
+from gateway.embedded.node import find_anvil
+from gateway.model import DrainResult, Member, Merchant, NewMerchant
+from gateway.operator.deploy import ensure_deployment
+from gateway.relay.chain import Chain
+from gateway.relay.send import FeePolicy
+from gateway.service import Gateway, open_custody
+from gateway.settings import Settings
+from indexer.database import open_mirror
+from indexer.sync import Indexer
+from tests.gateway.helpers import NOON, SetClock
+from wallet_sdk.deployment import Actors, DeploymentParams
+from wallet_sdk.rpc import Rpc
+
+EPOCH_S = 7_776_000
+FLAGS = "--gas-limit 60000000 --base-fee 0 --chain-id 777 --timestamp"
+FREE = FeePolicy(cap_wei=0, tip_wei=0)
+
+
+class Line(httpx.HTTPTransport):
+    """The line to the node. `faults` are used up one a request: each answers for the node, or
+    passes the request on.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.faults: list[Callable[[httpx.Request, Line], httpx.Response]] = []
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """One request, bent if a fault is waiting."""
+        if self.faults:
+            return self.faults.pop(0)(request, self)
+        return self.carry(request)
+
+    def carry(self, request: httpx.Request) -> httpx.Response:
+        """The request as it is, to the node and back."""
+        response = super().handle_request(request)
+        response.read()
+        return response
+
+
+@dataclass
+class NodeHouse:
+    """A gateway on a plain node that mines only when it is told to. Two confirmations are final."""
+
+    node: Rpc
+    line: Line
+    process: subprocess.Popen[str]
+    clock: SetClock
+    database: Database
+    custody: Custody
+    gateway: Gateway
+    indexer: Indexer
+    baker: Merchant = field(init=False)
+    ada: Member = field(init=False)
+    ben: Member = field(init=False)
+
+    def mine(self, blocks: int = 1) -> None:
+        """Mines what waits; every block comes a second later."""
+        for _ in range(blocks):
+            self.clock.time += 1
+            self.node.call("evm_setNextBlockTimestamp", [self.clock.time])
+            self.node.call("evm_mine", [])
+
+    def settle(self, blocks: int = 3) -> DrainResult:
+        """Mines and settles until nothing is open."""
+        return self.gateway.drain(mine=lambda: self.mine(blocks))
+
+    def scan(self) -> None:
+        """One pass of the relay, and the mirror brought along, without mining."""
+        self.gateway.relay.send()
+        self.indexer.run_once()
+        self.gateway.relay.settle()
+
+    def states(self) -> dict[str, int]:
+        """Orders by state, those that there are."""
+        return {s: n for s, n in self.gateway.orders_by_state().items() if n}
+
+
+@contextmanager
+def anvil() -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """anvil on a free port, mining by hand, without fees."""
+    with tempfile.TemporaryDirectory() as home, (Path(home) / "log").open("w") as log:
+        process = subprocess.Popen(
+            [
+                str(find_anvil()),
+                *(
+                    "--port 0 --no-mining --order fifo --accounts 0 --hardfork osaka " + FLAGS
+                ).split(),
+                str(NOON),
+            ],
+            stdout=log,
+            text=True,
+            env={"HOME": home},
+        )
+        try:
+            yield _url(process, Path(log.name)), process
+        finally:
+            process.kill()
+            process.wait()
+
+
+def _url(process: subprocess.Popen[str], log: Path) -> str:
+    until = time.monotonic() + 20
+    while (found := re.search(r"Listening on (\S+)", log.read_text())) is None:
+        assert process.poll() is None, "anvil ended at once"
+        assert time.monotonic() < until, "anvil does not listen"
+        time.sleep(0.02)
+    return f"http://{found[1]}"
+
+
+@contextmanager
+def open_house(folder: Path, confirmations: int = 2) -> Iterator[NodeHouse]:
+    """A deployed network with a funded baker, ada and ben."""
+    with anvil() as (url, process):
+        node, line = Rpc(url), Line()
+        # Waiting requests to a stopped node must not outlive the test's patience.
+        rpc = Rpc(url, transport=line, timeout_s=3)
+        settings = Settings(
+            data_dir=folder, finality=confirmations, fee_cap_wei=0, relay_interval_s=0.05
+        )
+        clock = SetClock(NOON + 1)
+        database, custody = open_custody(settings)
+
+        def mine() -> None:
+            for _ in range(confirmations + 1):
+                clock.time += 1
+                node.call("evm_setNextBlockTimestamp", [clock.time])
+                node.call("evm_mine", [])
+
+        deployment = ensure_deployment(
+            database,
+            custody,
+            rpc,
+            Chain(rpc, finality=confirmations),
+            clock,
+            settings.deployment_path,
+            _params,
+            FREE,
+            mine,
+        )
+        mirror = open_mirror(settings.mirror_dsn)
+        indexer = Indexer(rpc, deployment, mirror, confirmations=confirmations)
+        gateway = Gateway(
+            settings,
+            clock=clock,
+            database=database,
+            custody=custody,
+            rpc=rpc,
+            deployment=deployment,
+            mirror=mirror,
+            advance_mirror=indexer.run_once,
+        )
+        house = NodeHouse(node, line, process, clock, database, custody, gateway, indexer)
+        house.baker = gateway.onboard_merchants(
+            [NewMerchant("Baker", "baker", deposit=1_100_000)], mine=lambda: house.mine(3)
+        )[0]
+        found = gateway.ensure_members(["ada", "ben"])
+        house.ada, house.ben = found["ada"], found["ben"]
+        house.settle()
+        try:
+            yield house
+        finally:
+            gateway.stop()
+            mirror.dispose()
+            rpc.close()
+            node.close()
+
+
+def _params(actors: Actors) -> DeploymentParams:
+    return DeploymentParams(actors=actors, epoch_first_start=NOON, epoch_length=EPOCH_S)
