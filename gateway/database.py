@@ -53,6 +53,17 @@ class Database:
         """`query` with its rows locked to the transaction's end (SQLite: the writer has it all)."""
         return query.with_for_update() if self.is_postgres else query
 
+    @contextmanager
+    def settle(self) -> Iterator[Connection]:
+        """A transaction that ends orders or takes them back: one at a time over all processes.
+
+        Two relays that settle the same block would each release its holds; the second one waits
+        here, and then finds nothing left to end.
+        """
+        with self.write() as connection:
+            self.lock_name(connection, "settling")
+            yield connection
+
     def lock_name(self, connection: Connection, name: str) -> None:
         """Holds `name` to the transaction's end against other processes (SQLite: already so)."""
         if self.is_postgres:

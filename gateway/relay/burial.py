@@ -83,7 +83,7 @@ class Burial:
         now = self._clock.now()
         for batch in found:
             effect = effects[bytes(batch.digest)]
-            with self._database.write() as connection:
+            with self._database.settle() as connection:
                 connection.execute(
                     batches.update()
                     .where(batches.c.id == batch.id, batches.c.block_number.is_(None))
@@ -112,7 +112,7 @@ class Burial:
         return self._network.read_many(asked, to_hex(final.hash)) if asked else []
 
     def _bury(self, batch: Any, reason: str) -> int:
-        with self._database.write() as connection:
+        with self._database.settle() as connection:
             query = (
                 select(orders.c.id, orders.c.voids, members.c.address)
                 .join(members, members.c.id == orders.c.member_id)

@@ -4,10 +4,11 @@ Holds are released in the very transaction that ends the order, so no crash lies
 """
 
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, select, update
 
 from gateway import faults
 from gateway.codes import AttemptState, BatchState, Kind, SlotState, State, has, lives
@@ -46,9 +47,17 @@ def finalize(connection: Connection, number: int, block_hash: bytes, now: int) -
         )
     ).all()
     batch_ids = [batch.id for batch in done]
+    inside = [orders.c.batch_id.in_(part) for part in parts(batch_ids)]
+    release(connection, inside)
+    faults.point("settle.before_release")
     count = 0
+    for which in inside:
+        count += connection.execute(
+            update(orders)
+            .where(which, orders.c.state < State.FINAL.value)
+            .values(state=State.FINAL.value, changed_at=now)
+        ).rowcount
     for part in parts(batch_ids):
-        count += _end_orders(connection, part, {"state": State.FINAL.value, "changed_at": now})
         connection.execute(
             update(batches)
             .where(c.id.in_(part))
@@ -59,33 +68,30 @@ def finalize(connection: Connection, number: int, block_hash: bytes, now: int) -
     return count
 
 
-def _end_orders(connection: Connection, batch_ids: Sequence[int], values: dict[str, Any]) -> int:
-    """Ends the open orders of these batches and releases what they held."""
-    c = orders.c
-    mine = (c.batch_id.in_(batch_ids), c.state < State.FINAL.value)
-    release(connection, mine)
-    faults.point("settle.before_release")
-    return connection.execute(update(orders).where(*mine).values(**values)).rowcount
+def release(connection: Connection, which: Sequence[ColumnElement[bool]]) -> None:
+    """Takes what the open orders of each of `which` hold off their merchants' and members' totals.
 
-
-def release(connection: Connection, which: Sequence[Any]) -> None:
-    """Takes what the orders `which` hold off their merchants' and members' totals."""
+    All sums first, then merchants, then members, each by number: the order in which everybody
+    locks these rows.
+    """
+    money: Counter[int] = Counter()
+    points: Counter[int] = Counter()
     c = orders.c
-    money = connection.execute(
-        select(c.merchant_id, func.sum(c.hold))
-        .where(*which, c.kind == Kind.ISSUE.value)
-        .group_by(c.merchant_id)
-        .order_by(c.merchant_id)
-    )
-    points = connection.execute(
-        select(c.member_id, func.sum(c.hold))
-        .where(*which, c.kind.in_((Kind.REDEEM.value, Kind.TRANSFER.value)))
-        .group_by(c.member_id)
-        .order_by(c.member_id)
-    )
-    for statement, sums in ((_RELEASE_MONEY, money.all()), (_RELEASE_POINTS, points.all())):
+    for part in which:
+        for sums, owner, kinds in (
+            (money, c.merchant_id, (Kind.ISSUE.value,)),
+            (points, c.member_id, (Kind.REDEEM.value, Kind.TRANSFER.value)),
+        ):
+            query = (
+                select(owner, func.sum(c.hold))
+                .where(part, c.state < State.FINAL.value, c.kind.in_(kinds))
+                .group_by(owner)
+            )
+            for row_id, amount in connection.execute(query):
+                sums[row_id] += int(amount)
+    for statement, sums in ((_RELEASE_MONEY, money), (_RELEASE_POINTS, points)):
         if sums:
-            rows = [{"row_id": row_id, "amount": int(amount)} for row_id, amount in sums]
+            rows = [{"row_id": row_id, "amount": amount} for row_id, amount in sorted(sums.items())]
             connection.execute(statement, rows)
 
 
@@ -162,13 +168,16 @@ def bury(
     if voided.rowcount != 1:
         return 0
     c = orders.c
+    dead = [
+        and_(c.id.in_(part), c.batch_id == batch_id, c.state < State.FINAL.value)
+        for part in parts(list(failed))
+    ]
+    release(connection, dead)
     count = 0
-    for part in parts(list(failed)):
-        which = (c.id.in_(part), c.batch_id == batch_id, c.state < State.FINAL.value)
-        release(connection, which)
+    for which in dead:
         count += connection.execute(
             update(orders)
-            .where(*which)
+            .where(which)
             .values(
                 state=State.FAILED.value,
                 failure="rejected_on_chain",

@@ -126,7 +126,8 @@ class Settler:
         seen = [(a, r) for a, r in mined if _is_canonical(canonical, r.block_number, r.block_hash)]
         faults.point("settle.receipt_not_stored")
         now = self._clock.now()
-        with self._database.write() as connection:
+        with self._database.settle() as connection:
+            seen = _still_live(connection, seen)
             inside = self._inside(connection, [attempt.slot_id for attempt, _ in seen])
             for attempt, receipt in seen:
                 self._store_receipt(
@@ -242,13 +243,27 @@ class Settler:
         if not gone and not done:
             return
         now = self._clock.now()
-        with self._database.write() as connection:
+        with self._database.settle() as connection:
             if gone:
                 settled.moved += reorg.take_back(connection, gone, now)
             for number, block_hash in done:
                 count = finish.finalize(connection, number, block_hash, now)
                 settled.final += count
                 settled.moved += 1
+
+
+def _still_live(
+    connection: Connection, seen: Sequence[tuple[Any, Receipt]]
+) -> list[tuple[Any, Receipt]]:
+    """Those attempts that no other process has settled meanwhile."""
+    c = attempts.c
+    query = select(c.id).where(
+        c.id.in_([attempt.id for attempt, _ in seen]),
+        lives(c.state),
+        ~has(c.state, AttemptState.MINED),
+    )
+    live = set(connection.execute(query).scalars())
+    return [(attempt, receipt) for attempt, receipt in seen if attempt.id in live]
 
 
 def _is_canonical(blocks: dict[int, Block], number: int, block_hash: bytes) -> bool:

@@ -37,7 +37,7 @@ class Strangers:
         lost = [slot.id for slot in unmined if slot.nonce < used[bytes(slot.relayer)]]
         if not lost or self._some_mined(lost):
             return 0
-        with self._database.write() as connection:
+        with self._database.settle() as connection:
             return reorg.give_up_slots(connection, lost, self._clock.now())
 
     def _some_mined(self, slot_ids: Sequence[int]) -> bool:
