@@ -48,8 +48,7 @@ def test_show_network__a_law_broken__no_claim_is_made_and_both_sides_stand_there
     assert "Every point in a member’s hands" not in words
     assert "do not agree" in words
     assert "1 of 3 laws broken" in words
-    assert "USD 1.00" in words
-    assert "USD 1.0001" in words
+    assert "Held USD 1.00 ≠ Owed USD 1.0001" in words
     assert html.count('<li class="broken">') == 1
     assert html.count('<li class="holds">') == 2
 
