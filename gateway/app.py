@@ -1,16 +1,19 @@
 """The web application: the API under /v1, health, and the pages where they are mounted."""
 
+import time
 from collections.abc import Sequence
 
-from fastapi import APIRouter, FastAPI, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 from starlette.concurrency import run_in_threadpool
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway import problems
-from gateway.auth.dependencies import KeyRing
+from gateway.auth.dependencies import AsOperator, KeyRing
 from gateway.dependencies import TheGateway
 from gateway.errors import GatewayError
 from gateway.members import endpoints as members
 from gateway.merchants import endpoints as merchants
+from gateway.metrics import CONTENT_TYPE, Metrics
 from gateway.orders import endpoints as orders
 from gateway.service import Gateway
 from gateway.strict import BodyLimit
@@ -40,7 +43,9 @@ def make_app(gateway: Gateway, pages: Sequence[APIRouter] = ()) -> FastAPI:
     )
     app.state.gateway = gateway
     app.state.key_ring = KeyRing(gateway.database)
+    app.state.metrics = Metrics(gateway)
     app.add_middleware(BodyLimit)
+    app.add_middleware(Measured, metrics=app.state.metrics)
     problems.install(app)
     for router in (health, orders.router, members.router, merchants.router, *pages):
         app.include_router(router)
@@ -60,6 +65,41 @@ async def readyz(gateway: TheGateway, response: Response) -> dict[str, str]:
     if any(value != "ok" for value in state.values()):
         response.status_code = 503
     return state
+
+
+@health.get("/metrics", summary="For Prometheus")
+async def metrics(_who: AsOperator, request: Request) -> Response:
+    """Queue depth and age, slots, lag, requests; with an operator's key as bearer token."""
+    text = await run_in_threadpool(request.app.state.metrics.text)
+    return Response(text, media_type=CONTENT_TYPE)
+
+
+class Measured:
+    """Counts requests and times answers, by the route's pattern: ids never become labels."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        status, began = 500, time.perf_counter()
+
+        async def noting(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noting)
+        finally:
+            route = getattr(scope.get("route"), "path", "unknown")
+            self._metrics.requests.labels(route, scope["method"], status).inc()
+            self._metrics.request_seconds.labels(route).observe(time.perf_counter() - began)
 
 
 def readiness(gateway: Gateway) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """Orders over HTTP. Endpoints translate; what is accepted is decided in `decide`."""
 
 import asyncio
+import time
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -32,6 +33,10 @@ router = APIRouter(prefix="/v1", tags=["orders"], route_class=StrictRoute)
 
 ACCEPTED = 202
 
+# A till does not wait longer than this, and a connection is not kept open for nothing.
+WAIT_MAX_S = 30.0
+WAIT_POLL_S = 0.1
+
 
 @router.post("/issuances", status_code=ACCEPTED, response_model=OrderBody, summary="Issue points")
 async def issue(
@@ -40,7 +45,8 @@ async def issue(
     """Accepts an issue of points to a member; it is carried out within moments.
 
     The merchant's position must cover it. Repeat a request whose answer you missed with the same
-    `Idempotency-Key`: you get the same answer, and nothing happens twice.
+    `Idempotency-Key`: you get the same answer, and nothing happens twice. With `Prefer: wait=10`
+    the answer comes when the order is final (200), or after ten seconds as usual (202).
     """
     merchant = await _merchant(gateway, who)
     line = _issue_line(merchant, body, body.points_under(merchant.earn_rule))
@@ -163,7 +169,39 @@ async def _accept_one(
     (answer,) = await _accept(gateway, who, key, request, [line])
     if isinstance(answer, Refused):
         return problem_of(answer)
+    wait_s = wanted_wait_s(request.headers.get("prefer", ""))
+    if wait_s:
+        ended = await _ended(gateway, answer.id, who, wait_s)
+        if ended is not None:
+            return _json(ended, 200)
     return _json(_shown(line, answer))
+
+
+def wanted_wait_s(prefer: str) -> float:
+    """Seconds that `Prefer: wait=N` asks for (RFC 7240), at most WAIT_MAX_S; 0: none."""
+    for part in prefer.split(","):
+        name, _, value = part.strip().partition("=")
+        if name.strip().lower() == "wait" and value.strip().isdecimal():
+            return min(float(value.strip()[:6]), WAIT_MAX_S)
+    return 0.0
+
+
+async def _ended(
+    gateway: Gateway, order_id: str, who: Principal, wait_s: float
+) -> dict[str, Any] | None:
+    """The order once it is final or failed; None when the wait is over before that."""
+
+    def read() -> dict[str, Any]:
+        with gateway.database.read() as connection:
+            return repository.find(connection, order_id, who.tenant)
+
+    until = time.monotonic() + wait_s
+    while time.monotonic() < until:
+        found = await run_in_threadpool(read)
+        if found["state"] in (OrderState.FINAL.value, OrderState.FAILED.value):
+            return found
+        await asyncio.sleep(WAIT_POLL_S)
+    return None
 
 
 def _shown(line: NewOrder, answer: Accepted) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from gateway.model import POINTS_MAX
+from gateway.orders.endpoints import wanted_wait_s
 from tests.gateway.helpers import Town, fresh
 
 
@@ -387,3 +388,27 @@ def test_health__of_a_running_network__is_ok(town: Town) -> None:
     ready = town.client.get("/readyz")
     assert ready.status_code == 200, ready.text
     assert set(ready.json().values()) == {"ok"}
+
+
+def test_issue__prefer_wait__answers_when_it_is_final(town: Town) -> None:
+    headers = town.headers() | {"Idempotency-Key": fresh("k"), "Prefer": "respond-async, wait=20"}
+    response = town.client.post("/v1/issuances", json=issuance(town), headers=headers)
+    assert response.status_code == 200
+    assert response.json()["state"] == "final"
+
+
+@pytest.mark.parametrize(
+    ("prefer", "seconds"),
+    [("", 0), ("wait=5", 5), ("respond-async, Wait = 7", 7), ("wait=-1", 0), ("wait=9999999", 30)],
+)
+def test_prefer__header__is_read_as_the_rfc_says(prefer: str, seconds: float) -> None:
+    assert wanted_wait_s(prefer) == seconds
+
+
+def test_metrics__by_the_operator__tell_depth_and_lag(town: Town) -> None:
+    refused(town.get("/metrics"), 403, "forbidden")
+    text = town.get("/metrics", by=town.operator_key).text
+    for name in ("banyan_orders_waiting", "banyan_oldest_open_seconds", "banyan_mirror_lag_blocks"):
+        assert f"\n{name} " in text
+    assert 'route="/v1/issuances",status="202"' in text
+    assert town.ada.id not in text

@@ -1,0 +1,113 @@
+"""What a running gateway tells Prometheus: how much waits, for how long, and how far behind.
+
+Gauges are read from the order book when they are asked for, so that they are true whichever of
+several processes answers; counters are of this process.
+"""
+
+from collections.abc import Iterable
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+from sqlalchemy import func, select
+
+from gateway.codes import AttemptState, State, has, lives
+from gateway.service import Gateway
+from gateway.tables import attempts, batches, nonce_slots, orders
+from wallet_sdk.errors import BanyanError
+
+CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+_SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
+
+
+class Metrics:
+    """The registry of one gateway process."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self.registry = CollectorRegistry()
+        self.registry.register(_OrderBook(gateway))
+        self.requests = Counter(
+            "banyan_requests",
+            "Requests by route, method and status.",
+            ("route", "method", "status"),
+            registry=self.registry,
+        )
+        self.request_seconds = Histogram(
+            "banyan_request_seconds",
+            "Seconds until the answer, by route.",
+            ("route",),
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+
+    def text(self) -> bytes:
+        """All of it, in Prometheus's text format."""
+        return bytes(generate_latest(self.registry))
+
+
+class _OrderBook(Collector):
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    def collect(self) -> Iterable[Metric]:
+        """Gauges of the order book, the relay and the mirror, as they are now."""
+        yield from self._waiting()
+        yield from self._lag()
+        stopped = GaugeMetricFamily("banyan_relay_stopped", "1: the relay stopped for good.")
+        stopped.add_metric([], float(self._gateway.relay.stopped_by is not None))
+        yield stopped
+
+    def _waiting(self) -> Iterable[Metric]:
+        now = self._gateway.clock.now()
+        with self._gateway.database.read() as connection:
+            waiting, oldest = connection.execute(
+                select(func.count(), func.min(orders.c.accepted_at)).where(
+                    has(orders.c.state, State.ACCEPTED)
+                )
+            ).one()
+            by_state = connection.execute(
+                select(batches.c.state, func.count(), func.sum(batches.c.order_count))
+                .where(lives(batches.c.state))
+                .group_by(batches.c.state)
+            ).all()
+            oldest_batch = connection.execute(
+                select(func.min(batches.c.created_at)).where(lives(batches.c.state))
+            ).scalar_one()
+            slots = connection.execute(
+                select(func.count()).where(lives(nonce_slots.c.state))
+            ).scalar_one()
+            unmined = connection.execute(
+                select(func.count()).where(
+                    lives(attempts.c.state), ~has(attempts.c.state, AttemptState.MINED)
+                )
+            ).scalar_one()
+        moving = sum(int(row[2] or 0) for row in by_state)
+        yield _gauge("banyan_orders_waiting", "Accepted orders in no batch yet.", waiting)
+        yield _gauge("banyan_orders_moving", "Orders inside live batches.", moving)
+        ages = [now - since for since in (oldest, oldest_batch) if since is not None]
+        yield _gauge(
+            "banyan_oldest_open_seconds",
+            "Age of the oldest order or batch that is not final.",
+            max(ages, default=0),
+        )
+        yield _gauge("banyan_batches_live", "Batches not final.", sum(row[1] for row in by_state))
+        yield _gauge("banyan_slots_live", "Nonces of relayers in flight.", slots)
+        yield _gauge("banyan_attempts_unmined", "Signed transactions in no block.", unmined)
+
+    def _lag(self) -> Iterable[Metric]:
+        """How far the mirror is behind the chain; left out where either cannot be asked."""
+        try:
+            mirror = self._gateway.books.head()
+            chain = self._gateway.network.head()
+        except BanyanError:
+            return
+        yield _gauge("banyan_chain_block", "The node's newest block.", chain.number)
+        if mirror is not None:
+            yield _gauge("banyan_mirror_block", "The mirror's newest block.", mirror.number)
+            behind = max(chain.number - mirror.number, 0)
+            yield _gauge("banyan_mirror_lag_blocks", "Blocks the mirror is behind.", behind)
+
+
+def _gauge(name: str, meaning: str, value: float) -> Metric:
+    return GaugeMetricFamily(name, meaning, value=float(value))
