@@ -37,7 +37,8 @@ def make_app(gateway: Gateway, pages: Sequence[APIRouter] = ()) -> FastAPI:
         title="Banyan",
         version="1",
         description=DESCRIPTION,
-        docs_url="/docs",
+        # The stock viewer loads its script from elsewhere: gateway.web draws /docs itself.
+        docs_url=None,
         redoc_url=None,
         openapi_url="/v1/openapi.json",
     )

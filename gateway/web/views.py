@@ -17,6 +17,7 @@ from gateway.web.facts import CursorUnknown, MemberFacts, NothingYet, WebSource
 from gateway.web.formats import Formats, Language, Money
 from gateway.web.member_pages import member_page
 from gateway.web.pages import network_page
+from gateway.web.reference import reference_of
 from gateway.web.texts import LANGUAGES, NAMES, TEXTS, choose_language
 
 # No script, frame or form, nothing from elsewhere: pages are text, one style sheet and one icon.
@@ -145,7 +146,7 @@ def web_router(
     zone: tzinfo = UTC,
     open_members: bool = False,
 ) -> APIRouter:
-    """The routes `/`, `/members/{id}` and `/static/...`.
+    """The routes `/`, `/members/{id}`, `/docs` and `/static/...`.
 
     Args:
         source: answers what the pages show; called in a worker thread.
@@ -160,6 +161,7 @@ def web_router(
     # Plain functions: the framework runs them in worker threads, so a page never holds up the API.
     router = APIRouter(include_in_schema=False)
     pages = Pages(name=name, money=money or Money(), zone=zone)
+    router.add_api_route("/docs", _reference(pages), methods=["GET", "HEAD"])
 
     @router.api_route("/", methods=["GET", "HEAD"])
     def network(request: Request) -> Response:
@@ -197,6 +199,19 @@ def web_router(
         return Response(pages.static[file], media_type=_STATIC_TYPES[file], headers=headers)
 
     return router
+
+
+def _reference(pages: Pages) -> Callable[[Request], Response]:
+    def reference(request: Request) -> Response:
+        def page() -> Response:
+            document, url = request.app.openapi(), request.app.openapi_url
+            shown = reference_of(document)
+            rendered = pages.render("reference.html", "en", page=shown, document_url=url)
+            return _revalidated(request, rendered)
+
+        return pages.answer(request, page)
+
+    return reference
 
 
 def _member(

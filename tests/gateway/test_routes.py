@@ -79,7 +79,6 @@ def test_routes__that_need_no_key__are_health_pages_and_the_documentation(town: 
         "/healthz",
         "/readyz",
         "/docs",
-        "/docs/oauth2-redirect",
         "/v1/openapi.json",
         "/members/{member_id}",
         "/static/{name}",
