@@ -49,7 +49,9 @@ contract BankReceipt is IBankReceipt, ERC20, AccessManaged {
     function proposeMint(bytes32 bankReference, address to, uint256 amount) external restricted {
         if (amount == 0) revert ZeroAmount();
         if (to == address(0)) revert ERC20InvalidReceiver(to);
-        if (_usedReferences[bankReference]) revert BankReferenceUsed(bankReference);
+        // Also while a proposal waits: nobody can change under the attestor's hand what the attestor has checked.
+        bool waiting = _proposals[bankReference].amount != 0;
+        if (waiting || _usedReferences[bankReference]) revert BankReferenceUsed(bankReference);
         _proposals[bankReference] = Proposal({to: to, proposer: msg.sender, amount: amount});
         emit MintProposed(bankReference, to, amount, msg.sender);
     }
@@ -69,6 +71,13 @@ contract BankReceipt is IBankReceipt, ERC20, AccessManaged {
         delete _proposals[bankReference];
         emit MintConfirmed(bankReference, proposal.to, proposal.amount, msg.sender);
         _mint(proposal.to, proposal.amount);
+    }
+
+    /// @inheritdoc IBankReceipt
+    function rejectMint(bytes32 bankReference) external restricted {
+        if (_proposals[bankReference].amount == 0) revert MintUnknown(bankReference);
+        delete _proposals[bankReference];
+        emit MintRejected(bankReference, msg.sender);
     }
 
     /// @inheritdoc IBankReceipt

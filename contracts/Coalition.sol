@@ -8,11 +8,14 @@ import {IPoints} from "./interfaces/IPoints.sol";
 import {CoalitionState} from "./coalition/CoalitionState.sol";
 import {DailyOrders} from "./coalition/DailyOrders.sol";
 import {CoalitionOffice} from "./CoalitionOffice.sol";
-import {Kind} from "./types/Orders.sol";
+import {CANCEL, ISSUE_BATCH, JOIN, REDEEM, REFUND, TRANSFER} from "./types/Orders.sol";
+import {Wire} from "./types/Wire.sol";
 
 /// @dev The shell: the two doors. State, terms, positions, reading, signatures and the effects of daily orders are parents; the rest is code
 /// of `CoalitionOffice`, run on this contract's state.
 contract Coalition is ICoalitionDoors, DailyOrders {
+    using Wire for bytes;
+
     /// @dev A reason longer than this is cut: four words and a selector say all that our errors say.
     uint256 private constant REASON_BYTES_MAX = 100;
     /// @dev Gas of one entry of a batch at worst: a slot that is written for the first time (open), or a member's.
@@ -47,16 +50,22 @@ contract Coalition is ICoalitionDoors, DailyOrders {
     function relay(bytes[] calldata orders) external nonReentrant current returns (uint256 effective) {
         bytes32[] memory leaves = new bytes32[](orders.length);
         uint256 redemptions;
+        uint256 epochEnd = _epochEnd(_currentEpoch());
         uint256 free;
         assembly ("memory-safe") {
             free := mload(0x40)
         }
-        for (uint256 i = 0; i < orders.length; ++i) {
-            (bool done, bytes32 leaf) = _relayOne(i, orders[i]);
-            if (done) ++effective;
-            if (leaf != 0) leaves[redemptions++] = leaf;
-            // What an order put into memory is of no use to the next: without this, memory grows by the square.
+        for (uint256 i = 0; i < orders.length;) {
+            (bool done, bytes32 leaf) = _relayOne(i, orders[i], epochEnd);
+            // None of these can pass the number of orders, for which the memory is there. What an order put into memory behind it is of no
+            // use to the next: without setting the pointer back, memory would grow by the square.
             assembly ("memory-safe") {
+                i := add(i, 1)
+                effective := add(effective, done)
+                if leaf {
+                    redemptions := add(redemptions, 1)
+                    mstore(add(leaves, shl(5, redemptions)), leaf)
+                }
                 mstore(0x40, free)
             }
         }
@@ -65,15 +74,13 @@ contract Coalition is ICoalitionDoors, DailyOrders {
 
     /// @inheritdoc ICoalitionDoors
     function execute(bytes calldata order) external nonReentrant current returns (bytes32 digest) {
-        (Signed memory signed, bool known, bool whole) = _read(order);
-        if (!known && order.length != 0) revert OrderKindUnknown(uint8(order[0]));
-        if (!whole) revert OrderMalformed(order.length);
+        Signed memory signed = _readOrRevert(order);
         if (block.timestamp > signed.deadline) revert OrderExpired(signed.deadline);
         if (signed.merchant != 0 && _isMerchantNonceUsed(signed.merchant, signed.nonce)) {
             revert MerchantNonceUsed(signed.merchant, signed.nonce);
         }
         _revertWith(_refusalOfSignature(order, signed));
-        _revertWith(_refusalOfDeadline(signed));
+        _revertWith(_refusalOfDeadline(signed.deadline, _epochEnd(_currentEpoch())));
         digest = signed.digest;
         bytes32 leaf = this.carryOut(order, digest);
         if (leaf == 0) return digest;
@@ -86,29 +93,26 @@ contract Coalition is ICoalitionDoors, DailyOrders {
     /// @return leaf Of a redemption; 0 for all others.
     function carryOut(bytes calldata order, bytes32 digest) external returns (bytes32 leaf) {
         if (msg.sender != address(this)) revert NotSelf(msg.sender);
-        Kind kind = Kind(uint8(order[0]));
-        if (kind == Kind.ISSUE_BATCH) _issueBatch(order, digest);
-        else if (kind == Kind.REDEEM) leaf = _redeem(order, digest);
-        else if (kind == Kind.TRANSFER) _transfer(order, digest);
-        else if (kind == Kind.JOIN) _join(order, digest);
-        else if (kind == Kind.CANCEL) _cancel(order, digest);
+        uint256 kind = order.unsigned(0, 1);
+        if (kind == REDEEM) leaf = _redeem(order, digest);
+        else if (kind == ISSUE_BATCH) _issueBatch(order, digest);
+        else if (kind == TRANSFER) _transfer(order, digest);
+        else if (kind == JOIN) _join(order, digest);
+        else if (kind == CANCEL) _cancel(order, digest);
         else _delegateToOffice();
     }
 
     /// @inheritdoc ICoalitionDoors
     function deposit(uint32 merchant, uint256 amount) external current nonReentrant {
-        MerchantState storage state = _merchant(merchant);
+        // Before the standing is read: nothing that the asset does in between can be overwritten.
         uint256 arrived = _pull(amount);
-        _creditPosition(state, arrived);
+        _creditPosition(merchant, _standing(merchant), arrived);
         emit Deposited(merchant, msg.sender, arrived);
     }
 
     /// @inheritdoc ICoalitionDoors
     function digestOf(bytes calldata order) external view returns (bytes32) {
-        (Signed memory signed, bool known, bool whole) = _read(order);
-        if (!known && order.length != 0) revert OrderKindUnknown(uint8(order[0]));
-        if (!whole) revert OrderMalformed(order.length);
-        return signed.digest;
+        return _readOrRevert(order).digest;
     }
 
     // ---- reads
@@ -182,29 +186,58 @@ contract Coalition is ICoalitionDoors, DailyOrders {
 
     /// @dev Silent about what is not authentic, is used or has expired: nobody can make this contract speak about an order that its signer
     /// could not still see take effect.
-    function _relayOne(uint256 index, bytes calldata order) private returns (bool done, bytes32 leaf) {
-        (Signed memory signed,, bool whole) = _read(order);
-        if (!whole || signed.kind == Kind.NONE || block.timestamp > signed.deadline) return (false, 0);
+    function _relayOne(uint256 index, bytes calldata order, uint256 epochEnd)
+        private
+        returns (bool done, bytes32 leaf)
+    {
+        (Signed memory signed, bool whole) = _read(order);
+        if (!whole || signed.kind == 0 || block.timestamp > signed.deadline) return (false, 0);
         if (signed.merchant != 0 && _isMerchantNonceUsed(signed.merchant, signed.nonce)) return (false, 0);
         signed.index = index;
         if (_refusalOfSignature(order, signed).length != 0) return (false, 0);
-        bytes memory reason = _refusalOfDeadline(signed);
+        bytes memory reason = _refusalOfDeadline(signed.deadline, epochEnd);
         if (reason.length == 0) {
-            _requireGas(signed, order);
-            (done, leaf, reason) = _attempt(order, signed.digest);
+            (done, leaf, reason) = _attempt(order, signed);
             if (done) return (true, leaf);
         }
+        // The proof of a refund is not under the till's signature: anybody can put another there, and that says nothing about the order.
+        if (bytes4(reason) == RedemptionUnknown.selector) return (false, 0);
         if (signed.merchant == 0 && POINTS.isNonceUsed(signed.signer, signed.nonce)) return (false, 0);
         emit Rejected(signed.digest, msg.sender, reason);
     }
 
-    function _attempt(bytes calldata order, bytes32 digest)
+    function _readOrRevert(bytes calldata order) private view returns (Signed memory signed) {
+        bool whole;
+        (signed, whole) = _read(order);
+        if (!whole) revert OrderMalformed(order.length);
+        if (signed.kind == 0) revert OrderKindUnknown(order.unsigned(0, 1));
+    }
+
+    /// @dev Calls `carryOut` on this contract with the order's fields; the signature has done its work and stays behind.
+    function _attempt(bytes calldata order, Signed memory signed)
         private
         returns (bool done, bytes32 leaf, bytes memory reason)
     {
-        bytes memory call_ = abi.encodeCall(this.carryOut, (order, digest));
+        bytes32 selector = this.carryOut.selector;
+        (bytes32 digest, uint256 length) = (signed.digest, signed.signatureAt);
+        uint256 call_;
+        uint256 callBytes;
         assembly ("memory-safe") {
-            done := call(gas(), address(), 0, add(call_, 32), mload(call_), 0, 32)
+            // abi.encodeCall(carryOut, (order[:length], digest)), with zeros up to a whole word, as its decoder asks.
+            call_ := mload(0x40)
+            callBytes := add(100, and(add(length, 31), not(31)))
+            mstore(call_, selector)
+            mstore(add(call_, 4), 64)
+            mstore(add(call_, 36), digest)
+            mstore(add(call_, 68), length)
+            calldatacopy(add(call_, 100), order.offset, length)
+            mstore(add(add(call_, 100), length), 0)
+            mstore(0x40, add(add(call_, callBytes), 32))
+        }
+        // The last thing before the call: nothing in between can use up what was counted.
+        _requireGas(signed);
+        assembly ("memory-safe") {
+            done := call(gas(), address(), 0, call_, callBytes, 0, 32)
             switch done
             case 0 {
                 // Only so much of the reason is ever copied: its length is not ours to choose.
@@ -233,19 +266,18 @@ contract Coalition is ICoalitionDoors, DailyOrders {
         }
     }
 
-    function _refusalOfDeadline(Signed memory signed) private view returns (bytes memory) {
-        uint256 epochEnd = _epochEnd(_currentEpoch());
-        if (signed.deadline <= epochEnd) return "";
-        return abi.encodeWithSelector(DeadlineBeyondEpoch.selector, signed.deadline, epochEnd);
+    function _refusalOfDeadline(uint256 deadline, uint256 epochEnd) private pure returns (bytes memory reason) {
+        // An empty reason is never written as "": the compiler would allocate it.
+        if (deadline > epochEnd) reason = abi.encodeWithSelector(DeadlineBeyondEpoch.selector, deadline, epochEnd);
     }
 
     /// @dev The worst case of each kind, so that a relayer who brings too little gas reverts as a whole instead of making an order fail.
     /// All but 1/64 goes into the frame of the order; the numbers have that in.
-    function _requireGas(Signed memory signed, bytes calldata order) private view {
+    function _requireGas(Signed memory signed) private view {
         uint256 needed = 250_000;
-        if (signed.kind == Kind.ISSUE_BATCH) {
-            needed += (order.length / ENTRY_BYTES) * (ENTRY_GAS + ENTRY_GAS / 63);
-        } else if (signed.kind == Kind.REFUND) {
+        if (signed.kind == ISSUE_BATCH) {
+            needed += (signed.signatureAt / ENTRY_BYTES) * (ENTRY_GAS + ENTRY_GAS / 63);
+        } else if (signed.kind == REFUND) {
             needed += 200_000;
         }
         if (gasleft() < needed) revert GasTooLow(signed.index, gasleft(), needed);
@@ -253,12 +285,15 @@ contract Coalition is ICoalitionDoors, DailyOrders {
 
     /// @dev Sorted pairs, level by level; a leaf without a partner rises unchanged.
     function _storeRoot(bytes32[] memory nodes, uint256 count) private {
-        uint256 width = count;
-        for (; width > 1; width = (width + 1) / 2) {
-            for (uint256 i = 0; i < width / 2; ++i) {
-                nodes[i] = _node(nodes[2 * i], nodes[2 * i + 1]);
+        // Numbers up to the number of orders: nothing here can overflow.
+        unchecked {
+            for (uint256 width = count; width > 1; width = (width + 1) / 2) {
+                uint256 pairs = width / 2;
+                for (uint256 i = 0; i < pairs; ++i) {
+                    nodes[i] = _node(nodes[2 * i], nodes[2 * i + 1]);
+                }
+                if (width % 2 == 1) nodes[pairs] = nodes[width - 1];
             }
-            if (width % 2 == 1) nodes[width / 2] = nodes[width - 1];
         }
         _roots[nodes[0]] = true;
         emit RedemptionsRooted(nodes[0], count);

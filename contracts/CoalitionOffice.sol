@@ -8,7 +8,17 @@ import {ICoalitionOffice} from "./interfaces/ICoalition.sol";
 import {IMembershipPass} from "./interfaces/IMembershipPass.sol";
 import {IPoints} from "./interfaces/IPoints.sol";
 import {SeldomOrders} from "./office/SeldomOrders.sol";
-import {Kind} from "./types/Orders.sol";
+import {
+    LEAVE,
+    NAME_RECOVERY,
+    RECOVER,
+    REFUND,
+    RETURN,
+    SET_OWNER,
+    SET_PROFILE,
+    SET_TILL_KEY,
+    WITHDRAW
+} from "./types/Orders.sol";
 
 /// @dev The half of the Coalition that is seldom called. `Coalition` is given it at its creation and runs its code on its own state by delegation; called by
 /// itself it has no state and refuses (`NotCurrentCoalition`, `NotSelf`).
@@ -33,17 +43,17 @@ contract CoalitionOffice is SeldomOrders {
     /// @notice The effect of one seldom order, authenticated before. The Coalition alone, from within itself.
     function carryOut(bytes calldata order, bytes32 digest) external returns (bytes32) {
         if (msg.sender != address(this)) revert NotSelf(msg.sender);
-        Kind kind = Kind(uint8(order[0]));
-        if (kind == Kind.LEAVE) _leave(order, digest);
-        else if (kind == Kind.REFUND) _refund(order, digest);
-        else if (kind == Kind.RETURN) _return(order, digest);
-        else if (kind == Kind.WITHDRAW) _withdraw(order, digest);
-        else if (kind == Kind.SET_TILL_KEY) _setTillKeyByOrder(order, digest);
-        else if (kind == Kind.SET_OWNER) _setOwner(order, digest);
-        else if (kind == Kind.SET_PROFILE) _setProfile(order, digest);
-        else if (kind == Kind.NAME_RECOVERY) _nameRecovery(order, digest);
-        else if (kind == Kind.RECOVER) _recover(order, digest);
-        else revert OrderKindUnsupported(uint256(kind));
+        uint256 kind = uint8(order[0]);
+        if (kind == LEAVE) _leave(order, digest);
+        else if (kind == REFUND) _refund(order, digest);
+        else if (kind == RETURN) _return(order, digest);
+        else if (kind == WITHDRAW) _withdraw(order, digest);
+        else if (kind == SET_TILL_KEY) _setTillKeyByOrder(order, digest);
+        else if (kind == SET_OWNER) _setOwner(order, digest);
+        else if (kind == SET_PROFILE) _setProfile(order, digest);
+        else if (kind == NAME_RECOVERY) _nameRecovery(order, digest);
+        else if (kind == RECOVER) _recover(order, digest);
+        else revert OrderKindUnsupported(kind);
         return 0;
     }
 
@@ -51,6 +61,10 @@ contract CoalitionOffice is SeldomOrders {
 
     /// @inheritdoc ICoalitionOffice
     function accept() external nonReentrant {
+        // Only the Coalition of the day hands over: what an earlier one remembers is no longer true. This also ends a second acceptance.
+        if (!_hasPredecessor() || POINTS.coalition() != address(PREDECESSOR)) {
+            revert PredecessorMismatch(address(PREDECESSOR));
+        }
         POINTS.acceptCoalition();
         _inheritedThrough = _currentEpoch();
         _ledger = PREDECESSOR.ledger();

@@ -49,6 +49,8 @@ contract MembershipPass is IMembershipPass, AccessManaged {
 
     /// @inheritdoc IMembershipPass
     function mint(address member) external onlyCoalition {
+        // A member of its own again: passes of programmes no longer follow an earlier recovery.
+        delete _recoveredTo[member];
         _mint(member, 0, 0, block.timestamp);
     }
 

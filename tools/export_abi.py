@@ -66,10 +66,9 @@ SHARED_FUNCTIONS = {
     "carryOut",
     "configuration",
 }
-# 2394: the reentrancy guard clears its transient slot at the end of each call.
 # 6335: "leave" may become a keyword of a later Solidity; the word is the domain's, and the compiler
 # is pinned.
-ACCEPTED_WARNINGS = {"2394", "6335"}
+ACCEPTED_WARNINGS = {"6335"}
 OUTPUTS = [
     "abi",
     "evm.bytecode.object",
@@ -111,7 +110,8 @@ def compile_group(wanted: dict[str, Export], runs: int) -> dict[str, dict[str, A
     except solcx.exceptions.SolcError as error:
         sys.exit(error.message)
     for remark in answer.get("errors", []):
-        if remark["errorCode"] not in ACCEPTED_WARNINGS:
+        foreign = remark["sourceLocation"]["file"].startswith("node_modules/")
+        if not foreign and remark["errorCode"] not in ACCEPTED_WARNINGS:
             print(remark["formattedMessage"], file=sys.stderr)
     return {
         name: artefact(name, answer["contracts"][export.unit][export.contract])

@@ -8,20 +8,19 @@ import {ICoalition, ICoalitionTypes} from "../interfaces/ICoalition.sol";
 import {IMembershipPass} from "../interfaces/IMembershipPass.sol";
 import {IPoints} from "../interfaces/IPoints.sol";
 import {TypedData} from "../types/TypedData.sol";
+import {Standing} from "../types/Standing.sol";
 import {EpochClock} from "../points/EpochClock.sol";
 
 /// @dev Everything that is stored, and the first touch by which a successor takes over what its predecessor stored. The doors
 /// (`Coalition`) and the office (`CoalitionOffice`, called by delegation) are two contracts over this one state, because one is too large
 /// for EIP-170: so all storage is declared here, and nowhere below.
 abstract contract CoalitionState is ICoalitionTypes, AccessManaged, TypedData, ReentrancyGuardTransient, EpochClock {
-    /// @dev One slot: an issue or a redemption writes nothing else of a merchant.
-    struct MerchantState {
-        int128 position;
-        uint96 creditLimit;
-        Status status;
-        /// Epoch in which it began to leave; its refunds end when that epoch has expired.
-        uint16 leavingSince;
-    }
+    // Statuses as plain numbers, as they stand in a `Standing`.
+    uint256 internal constant NONE = uint256(Status.NONE);
+    uint256 internal constant ACTIVE = uint256(Status.ACTIVE);
+    uint256 internal constant SUSPENDED = uint256(Status.SUSPENDED);
+    uint256 internal constant LEAVING = uint256(Status.LEAVING);
+    uint256 internal constant CLOSED = uint256(Status.CLOSED);
 
     /// @dev A key that was revoked keeps its merchant, so that the predecessor is not asked again.
     struct TillKey {
@@ -54,7 +53,7 @@ abstract contract CoalitionState is ICoalitionTypes, AccessManaged, TypedData, R
 
     uint256 internal constant BPS = 10_000;
 
-    mapping(uint32 merchant => MerchantState) internal _merchants;
+    mapping(uint32 merchant => Standing) internal _standings;
     mapping(uint32 merchant => address) internal _owners;
     mapping(uint32 merchant => bytes32) internal _profiles;
     mapping(address key => TillKey) internal _tillKeys;
@@ -97,7 +96,8 @@ abstract contract CoalitionState is ICoalitionTypes, AccessManaged, TypedData, R
         FACE_VALUE = faceValue_;
         RETURN_CAP_BPS = returnCapBps_;
         PREDECESSOR = ICoalition(predecessor_);
-        if (faceValue_ == 0) revert ZeroAmount();
+        if (faceValue_ == 0 || faceValue_ > type(uint64).max) revert FaceValueOutOfRange(faceValue_);
+        if (returnCapBps_ > BPS) revert ReturnCapOutOfRange(returnCapBps_);
         _ledger.firstOpenEpoch = 1;
     }
 
@@ -126,18 +126,26 @@ abstract contract CoalitionState is ICoalitionTypes, AccessManaged, TypedData, R
     // ---- first touch
 
     /// @dev The merchant's word, copied from the predecessor where it is not known here. Reverts when nobody knows it.
-    function _merchant(uint32 merchant) internal returns (MerchantState storage state) {
-        state = _merchants[merchant];
-        if (state.status != Status.NONE) return state;
+    function _standing(uint32 merchant) internal returns (Standing standing) {
+        standing = _standings[merchant];
+        if (standing.standingStatus() == NONE) return _inheritMerchant(merchant);
+    }
+
+    function _inheritMerchant(uint32 merchant) private returns (Standing standing) {
         if (!_hasPredecessor()) revert MerchantUnknown(merchant);
         Merchant memory known = PREDECESSOR.merchantOf(merchant);
         if (known.status == Status.NONE) revert MerchantUnknown(merchant);
-        state.position = int128(known.position);
-        state.creditLimit = uint96(known.creditLimit);
-        state.status = known.status;
-        if (known.status == Status.LEAVING) state.leavingSince = uint16(_currentEpoch());
+        standing = Standing.wrap(0).standingWithPosition(known.position).standingWithLimit(known.creditLimit)
+            .standingWithStatus(uint256(known.status));
+        // When it began to leave is not told: counting from now can only lengthen the time for refunds.
+        if (known.status == Status.LEAVING) standing = standing.standingWithLeavingSince(_currentEpoch());
+        _standings[merchant] = standing;
         _owners[merchant] = known.owner;
         _profiles[merchant] = known.profileHash;
+    }
+
+    function _revertNotActive(uint32 merchant, Standing standing) internal pure {
+        revert MerchantNotActive(merchant, Status(standing.standingStatus()));
     }
 
     function _issuesOf(uint256 epoch, uint32 merchant) internal returns (Issues storage issues) {
@@ -153,13 +161,13 @@ abstract contract CoalitionState is ICoalitionTypes, AccessManaged, TypedData, R
     // ---- reads that both halves need
 
     function _merchantOf(uint32 merchant) internal view returns (Merchant memory) {
-        MerchantState memory state = _merchants[merchant];
-        if (state.status == Status.NONE && _hasPredecessor()) return PREDECESSOR.merchantOf(merchant);
+        Standing standing = _standings[merchant];
+        if (standing.standingStatus() == NONE && _hasPredecessor()) return PREDECESSOR.merchantOf(merchant);
         return Merchant({
             owner: _owners[merchant],
-            status: state.status,
-            position: state.position,
-            creditLimit: state.creditLimit,
+            status: Status(standing.standingStatus()),
+            position: standing.standingPosition(),
+            creditLimit: standing.standingLimit(),
             profileHash: _profiles[merchant]
         });
     }

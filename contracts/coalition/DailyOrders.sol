@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {Standing} from "../types/Standing.sol";
 import {Wire} from "../types/Wire.sol";
 import {Signatures} from "./Signatures.sol";
 
@@ -22,8 +23,8 @@ abstract contract DailyOrders is Signatures {
     function _issueBatch(bytes calldata order, bytes32 digest) internal {
         uint32 merchant = order.merchant(1);
         uint256 nonce = order.uint64At(5);
-        MerchantState storage state = _merchant(merchant);
-        if (state.status != Status.ACTIVE) revert MerchantNotActive(merchant, state.status);
+        Standing standing = _standing(merchant);
+        if (standing.standingStatus() != ACTIVE) _revertNotActive(merchant, standing);
         if (_paused) revert IssuingIsPaused();
         _useMerchantNonce(merchant, nonce);
         uint256 count = order.unsigned(50, 2);
@@ -31,8 +32,8 @@ abstract contract DailyOrders is Signatures {
         if (count > ENTRIES_MAX) revert TooManyEntries(count);
         uint256 epoch = _currentEpoch();
         uint256 issued = POINTS.mintBatch(order[ENTRIES_OFFSET:ENTRIES_OFFSET + ENTRY_BYTES * count]);
-        uint256 charged = issued * (FACE_VALUE + _termsIn(epoch).issueFee);
-        _debit(state, merchant, charged, state.creditLimit);
+        uint256 charged = issued * (FACE_VALUE + _issueFeeIn(epoch));
+        _debit(merchant, standing, charged, standing.standingLimit());
         _issuesOf(epoch, merchant).issued += uint112(issued);
         emit Issued(digest, merchant, nonce, epoch, issued, charged, order.word(18));
     }
@@ -42,12 +43,11 @@ abstract contract DailyOrders is Signatures {
         address member = order.account(1);
         uint32 merchant = order.merchant(21);
         uint256 amount = order.uint40At(25);
-        MerchantState storage state = _merchant(merchant);
-        Status status = state.status;
-        if (status > Status.SUSPENDED) revert MerchantNotActive(merchant, status);
+        Standing standing = _standing(merchant);
+        if (standing.standingStatus() > SUSPENDED) _revertNotActive(merchant, standing);
         uint256 buckets = POINTS.redeem(member, amount, order.uint24At(30));
         uint256 paid = _redeemValue(buckets);
-        _creditPosition(state, paid);
+        _creditPosition(merchant, standing, paid);
         emit Redeemed(digest, member, merchant, amount, paid, buckets, order.word(38));
         return _leaf(digest, buckets);
     }
@@ -65,7 +65,7 @@ abstract contract DailyOrders is Signatures {
         if (merchant == 0) {
             POINTS.useNonce(signer, nonce);
         } else {
-            _merchant(merchant);
+            _standing(merchant);
             _useMerchantNonce(merchant, nonce);
         }
         emit Cancelled(digest, signer, merchant, nonce);

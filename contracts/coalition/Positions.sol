@@ -3,26 +3,24 @@ pragma solidity 0.8.37;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
-import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
+import {PositionOutOfRange, Standing} from "../types/Standing.sol";
 import {TermsBook} from "./TermsBook.sol";
 
 /// @dev What merchants have with the network: credits and debits, exact in integers.
 abstract contract Positions is TermsBook {
     using SafeERC20 for IERC20;
-    using SafeCast for uint256;
-    using SafeCast for int256;
 
     /// @dev Takes `amount` from a position, never under minus `limit`.
-    function _debit(MerchantState storage state, uint32 merchant, uint256 amount, uint256 limit) internal {
-        int256 position = state.position;
-        // Amounts are at most 2^128 and positions fit 128 bits: no overflow in 256.
+    function _debit(uint32 merchant, Standing standing, uint256 amount, uint256 limit) internal {
+        int256 position = standing.standingPosition();
+        // Amounts are products of at most 2^40 points, 600 entries and two 2^33 prices, or uint128: int256 holds them.
         int256 next = position - int256(amount);
         if (next < -int256(limit)) revert CreditLimitExceeded(merchant, position, amount, limit);
-        state.position = int128(next);
+        _standings[merchant] = standing.standingWithPosition(next);
     }
 
-    function _creditPosition(MerchantState storage state, uint256 amount) internal {
-        state.position = (int256(state.position) + amount.toInt256()).toInt128();
+    function _creditPosition(uint32 merchant, Standing standing, uint256 amount) internal {
+        _standings[merchant] = standing.standingWithPosition(standing.standingPosition() + int256(amount));
     }
 
     /// @dev Counts what arrived, not what was asked for.
@@ -31,5 +29,7 @@ abstract contract Positions is TermsBook {
         uint256 before = ASSET.balanceOf(address(this));
         ASSET.safeTransferFrom(msg.sender, address(this), amount);
         arrived = ASSET.balanceOf(address(this)) - before;
+        // More than positions can hold: no asset has so many units, but this one is not ours.
+        if (arrived > uint128(type(int128).max)) revert PositionOutOfRange(int256(uint256(type(uint128).max)));
     }
 }

@@ -3,6 +3,7 @@ pragma solidity 0.8.37;
 
 import {ICoalition} from "../interfaces/ICoalition.sol";
 import {REDEEM_TYPEHASH} from "../types/Orders.sol";
+import {Hashing} from "../types/Hashing.sol";
 import {Wire} from "../types/Wire.sol";
 import {Positions} from "./Positions.sol";
 
@@ -18,13 +19,11 @@ abstract contract Redemptions is Positions {
     bytes1 private constant NODE_PREFIX = 0x01;
 
     function _leaf(bytes32 digest, uint256 buckets) internal pure returns (bytes32) {
-        return keccak256(abi.encodePacked(LEAF_PREFIX, digest, buckets));
+        return Hashing.prefixed(LEAF_PREFIX, 1, digest, bytes32(buckets));
     }
 
     function _node(bytes32 a, bytes32 b) internal pure returns (bytes32) {
-        return a < b
-            ? keccak256(abi.encodePacked(NODE_PREFIX, a, b))
-            : keccak256(abi.encodePacked(NODE_PREFIX, b, a));
+        return a < b ? Hashing.prefixed(NODE_PREFIX, 1, a, b) : Hashing.prefixed(NODE_PREFIX, 1, b, a);
     }
 
     /// @dev The redemption that a refund names: its leaf, and whether some Coalition stored a root over it. It was signed for the

@@ -2,7 +2,6 @@
 pragma solidity 0.8.37;
 
 import {IERC1271} from "@openzeppelin/contracts/interfaces/IERC1271.sol";
-import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
 import {OrderReader} from "./OrderReader.sol";
 
 /// @dev Who signed. ecrecover first, so that an account with delegated code (EIP-7702) keeps its key; then ERC-1271, by a static call with
@@ -11,6 +10,9 @@ abstract contract Signatures is OrderReader {
     /// @dev What a contract signer gets, always in full: with less, a relayer could starve it and make a live order look forged.
     uint256 internal constant ERC1271_GAS = 250_000;
     uint256 private constant KEY_SIGNATURE_BYTES = 65;
+    uint256 private constant OWNERS_NONCES = 1 << 63;
+    /// @dev Half the order of secp256k1. Every signature has a twin with s beyond it; only one of the two is accepted (EIP-2).
+    uint256 private constant HALF_ORDER = 0x7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0;
 
     /// @return reason The error of a signature that does not hold; empty when it holds.
     function _refusalOfSignature(bytes calldata order, Signed memory signed)
@@ -19,54 +21,58 @@ abstract contract Signatures is OrderReader {
         returns (bytes memory reason)
     {
         bytes calldata signature = order[signed.signatureAt:];
-        if (signed.by == Signer.TILL) return _refusalOfTill(signed, signature);
-        if (signed.by == Signer.OWNER) return _refusalOfOwner(signed, signature);
-        if (signed.by == Signer.MEMBER_AND_TILL) {
+        uint256 by = signed.by;
+        if (by == BY_MEMBER) {
+            if (_isSignedBy(signed.signer, signed, signature)) return reason;
+            return _invalid(signed.signer);
+        }
+        if (by == BY_TILL) return _refusalOfTill(signed, signature);
+        if (by == BY_OWNER) return _refusalOfOwner(signed, signature);
+        if (by == BY_MEMBER_AND_TILL) {
             bytes calldata membersSignature = order[MEMBER_SIGNATURE_OFFSET:signed.signatureAt];
             if (!_isSignedBy(signed.signer, signed, membersSignature)) return _invalid(signed.signer);
             return _refusalOfTill(signed, signature);
         }
         if (!_isSignedBy(signed.signer, signed, signature)) return _invalid(signed.signer);
-        if (signed.by == Signer.TILL_OR_OWNER) {
-            bool till = _tillKeyMerchant(signed.signer) == signed.merchant;
-            if (!till && _merchantOf(signed.merchant).owner != signed.signer) {
-                return abi.encodeWithSelector(NotTillKey.selector, signed.merchant, signed.signer);
-            }
-        }
+        // A cancellation of a merchant's nonce: the owner may cancel each, a till its own half.
+        if (_merchantOf(signed.merchant).owner != signed.signer) return _refusalOfTillKey(signed, signed.signer);
     }
 
     /// @dev A till's key is not a field: a key's signature says whose it is, a contract's carries its address in front.
     function _refusalOfTill(Signed memory signed, bytes calldata signature)
         private
         view
-        returns (bytes memory)
+        returns (bytes memory reason)
     {
         if (signature.length == KEY_SIGNATURE_BYTES) {
-            (address key,,) = ECDSA.tryRecoverCalldata(signed.digest, signature);
+            address key = _recover(signed.digest, signature);
             if (key == address(0)) return _invalid(key);
-            return _refusalOfTillKey(signed.merchant, key);
+            return _refusalOfTillKey(signed, key);
         }
         if (signature.length < 20) return _invalid(address(0));
         address signer = address(bytes20(signature));
-        bytes memory reason = _refusalOfTillKey(signed.merchant, signer);
-        if (reason.length != 0) return reason;
-        if (!_isApprovedBy(signer, signed, signature[20:])) return _invalid(signer);
-        return "";
+        reason = _refusalOfTillKey(signed, signer);
+        if (reason.length == 0 && !_isApprovedBy(signer, signed, signature[20:])) return _invalid(signer);
     }
 
-    function _refusalOfTillKey(uint32 merchant, address key) private view returns (bytes memory) {
-        if (merchant != 0 && _tillKeyMerchant(key) == merchant) return "";
-        return abi.encodeWithSelector(NotTillKey.selector, merchant, key);
+    /// @dev Tills and owners share one map of nonces, the upper half is the owners' alone: no stolen till key can use up the nonce of the order
+    /// that revokes it.
+    function _refusalOfTillKey(Signed memory signed, address key) private view returns (bytes memory reason) {
+        uint32 merchant = signed.merchant;
+        if (merchant == 0 || _tillKeyMerchant(key) != merchant) {
+            return abi.encodeWithSelector(NotTillKey.selector, merchant, key);
+        }
+        if (signed.nonce >= OWNERS_NONCES) return abi.encodeWithSelector(NotOwner.selector, merchant, key);
     }
 
     function _refusalOfOwner(Signed memory signed, bytes calldata signature)
         private
         view
-        returns (bytes memory)
+        returns (bytes memory reason)
     {
         address owner = _merchantOf(signed.merchant).owner;
-        if (_isSignedBy(owner, signed, signature)) return "";
-        (address signer,,) = ECDSA.tryRecoverCalldata(signed.digest, signature);
+        if (_isSignedBy(owner, signed, signature)) return reason;
+        address signer = signature.length == KEY_SIGNATURE_BYTES ? _recover(signed.digest, signature) : address(0);
         return abi.encodeWithSelector(NotOwner.selector, signed.merchant, signer);
     }
 
@@ -77,8 +83,7 @@ abstract contract Signatures is OrderReader {
     {
         if (signer == address(0)) return false;
         if (signature.length == KEY_SIGNATURE_BYTES) {
-            (address recovered,,) = ECDSA.tryRecoverCalldata(signed.digest, signature);
-            if (recovered == signer) return true;
+            if (_recover(signed.digest, signature) == signer) return true;
         }
         return _isApprovedBy(signer, signed, signature);
     }
@@ -102,6 +107,24 @@ abstract contract Signatures is OrderReader {
             if and(ok, gt(returndatasize(), 31)) { answer := mload(0) }
         }
         return answer == bytes32(IERC1271.isValidSignature.selector);
+    }
+
+    /// @dev The signer of a 65-byte signature r, s, v; 0 for a high s, for a v other than 27 and 28, and for what no key signs.
+    function _recover(bytes32 digest, bytes calldata signature) private view returns (address signer) {
+        assembly ("memory-safe") {
+            let s := calldataload(add(signature.offset, 32))
+            if iszero(gt(s, HALF_ORDER)) {
+                let free := mload(0x40)
+                mstore(free, digest)
+                mstore(add(free, 32), byte(0, calldataload(add(signature.offset, 64))))
+                mstore(add(free, 64), calldataload(signature.offset))
+                mstore(add(free, 96), s)
+                // The precompile answers nothing at all to what it does not accept; then the zero stays.
+                mstore(0x00, 0)
+                pop(staticcall(gas(), 1, free, 128, 0x00, 32))
+                signer := mload(0x00)
+            }
+        }
     }
 
     function _invalid(address signer) private pure returns (bytes memory) {

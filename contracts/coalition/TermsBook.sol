@@ -28,29 +28,49 @@ abstract contract TermsBook is CoalitionState {
         }
     }
 
+    function _redeemFeeIn(uint256 epoch) private view returns (uint256) {
+        return uint32(_packedTermsIn(epoch) >> 16);
+    }
+
+    function _issueFeeIn(uint256 epoch) internal view returns (uint256) {
+        return uint32(_packedTermsIn(epoch) >> 48);
+    }
+
     function _termsIn(uint256 epoch) internal view returns (Change memory found) {
-        found = _unpack(_lastTerms);
-        if (epoch >= found.fromEpoch) return found;
-        for (uint256 index = _termsCount - 1; index > 0; --index) {
-            found = _changeAt(index - 1);
-            if (epoch >= found.fromEpoch) return found;
+        return _unpack(_packedTermsIn(epoch));
+    }
+
+    function _packedTermsIn(uint256 epoch) private view returns (uint96 packed) {
+        packed = _lastTerms;
+        if (epoch >= packed >> 80) return packed;
+        for (uint256 index = _termsCount; epoch < packed >> 80 && index > 1; --index) {
+            packed = _packedAt(index - 2);
         }
     }
 
     /// @dev What the points of a movement are worth when redeemed: the sum over its buckets of (face value - redeem fee of that epoch).
     function _redeemValue(uint256 buckets) internal view returns (uint256 amount) {
         uint256 epoch = buckets >> EPOCH_SHIFT;
-        for (uint256 lanes = buckets & LANES_MASK; lanes != 0; lanes >>= LANE_BITS) {
+        uint256 lanes = buckets & LANES_MASK;
+        while (lanes != 0) {
             uint256 lane = lanes & LANE_MASK;
-            if (lane != 0) amount += lane * (FACE_VALUE - _termsIn(epoch).redeemFee);
-            --epoch;
+            if (lane != 0) amount += lane * (FACE_VALUE - _redeemFeeIn(epoch));
+            lanes >>= LANE_BITS;
+            // A lane that is not empty belongs to an epoch from 1 on.
+            unchecked {
+                --epoch;
+            }
         }
     }
 
     function _changeAt(uint256 index) internal view returns (Change memory) {
-        if (index + 1 == _termsCount) return _unpack(_lastTerms);
-        if (index + 2 == _termsCount) return _unpack(_termsBefore);
-        return _unpack(_olderTerms[index]);
+        return _unpack(_packedAt(index));
+    }
+
+    function _packedAt(uint256 index) private view returns (uint96) {
+        if (index + 1 == _termsCount) return _lastTerms;
+        if (index + 2 == _termsCount) return _termsBefore;
+        return _olderTerms[index];
     }
 
     function _pack(Change memory change) private pure returns (uint96) {

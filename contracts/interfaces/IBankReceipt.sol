@@ -9,6 +9,7 @@ import {IERC20Metadata} from "@openzeppelin/contracts/token/ERC20/extensions/IER
 interface IBankReceipt is IERC20Metadata {
     event MintProposed(bytes32 indexed bankReference, address indexed to, uint256 amount, address proposer);
     event MintConfirmed(bytes32 indexed bankReference, address indexed to, uint256 amount, address attestor);
+    event MintRejected(bytes32 indexed bankReference, address attestor);
     event PayoutRequested(uint256 indexed payout, address indexed holder, uint256 amount, bytes32 accountHash);
     event PayoutSettled(uint256 indexed payout, bytes32 indexed bankReference);
     event PayoutCancelled(uint256 indexed payout);
@@ -24,11 +25,14 @@ interface IBankReceipt is IERC20Metadata {
 
     function dailyLimit() external view returns (uint256);
 
-    /// @notice Role TREASURER.
+    /// @notice Role TREASURER. A reference that waits or was used is refused: a proposal never changes.
     function proposeMint(bytes32 bankReference, address to, uint256 amount) external;
 
     /// @notice Role ATTESTOR, another person than the proposer.
     function confirmMint(bytes32 bankReference) external;
+
+    /// @notice Role ATTESTOR: ends a proposal that is wrong; its reference may be proposed again.
+    function rejectMint(bytes32 bankReference) external;
 
     /// @notice Any holder: locks `amount` until it is settled or cancelled by the holder.
     function requestPayout(uint256 amount, bytes32 accountHash) external returns (uint256 payout);

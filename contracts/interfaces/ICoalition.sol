@@ -162,6 +162,8 @@ interface ICoalitionTypes {
     error IncomeTooLow(uint256 available, uint256 amount);
     error NotCurrentCoalition(address current);
     error GasTooLow(uint256 index, uint256 gasLeft, uint256 gasNeeded);
+    error FaceValueOutOfRange(uint256 faceValue);
+    error ReturnCapOutOfRange(uint256 returnCapBps);
     error NotSelf(address caller);
     error OfficeMismatch(address office);
     error PredecessorMismatch(address predecessor);

@@ -7,6 +7,7 @@ import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {ICoalitionOffice} from "../interfaces/ICoalition.sol";
 import {TermsKeeper} from "./TermsKeeper.sol";
+import {Standing} from "../types/Standing.sol";
 import {VALIDITY_EPOCHS} from "../types/Account.sol";
 
 /// @dev The guarantee, the closing of epochs and the operator's income. Exact in integers; who is owed a fraction waits for it.
@@ -55,7 +56,7 @@ abstract contract Clearing is TermsKeeper {
 
     /// @inheritdoc ICoalitionOffice
     function claimBreakage(uint256 epoch, uint32 merchant) external current returns (uint256 amount) {
-        MerchantState storage state = _merchant(merchant);
+        Standing standing = _standing(merchant);
         Closing storage closing = _closing(epoch);
         if (!closing.closed) revert EpochNotClosed(epoch);
         Issues storage issues = _issuesOf(epoch, merchant);
@@ -68,7 +69,7 @@ abstract contract Clearing is TermsKeeper {
         amount = due - closing.paid;
         (closing.claimedPoints, closing.paid) = (uint128(claimed), uint128(due));
         _ledger.breakageUnclaimed -= uint128(amount);
-        _creditPosition(state, amount);
+        _creditPosition(merchant, standing, amount);
         emit BreakageClaimed(epoch, merchant, amount);
     }
 

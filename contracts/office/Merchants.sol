@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {ICoalitionOffice} from "../interfaces/ICoalition.sol";
 import {Positions} from "../coalition/Positions.sol";
+import {Standing} from "../types/Standing.sol";
 import {VALIDITY_EPOCHS} from "../types/Account.sol";
 
 /// @dev What the operator decides about merchants, and nothing else: no call here moves a point or a position.
 abstract contract Merchants is ICoalitionOffice, Positions {
-    using SafeCast for uint256;
-
     /// @inheritdoc ICoalitionOffice
     function registerMerchant(uint32 merchant, address owner, address till, bytes32 profileHash)
         external
@@ -19,7 +17,7 @@ abstract contract Merchants is ICoalitionOffice, Positions {
         if (merchant == 0) revert MerchantUnknown(merchant);
         if (owner == address(0)) revert ZeroAddress();
         if (_merchantOf(merchant).status != Status.NONE) revert MerchantExists(merchant);
-        _merchants[merchant].status = Status.ACTIVE;
+        _standings[merchant] = Standing.wrap(0).standingWithStatus(ACTIVE);
         _owners[merchant] = owner;
         _profiles[merchant] = profileHash;
         emit MerchantRegistered(merchant, owner, profileHash);
@@ -29,26 +27,27 @@ abstract contract Merchants is ICoalitionOffice, Positions {
 
     /// @inheritdoc ICoalitionOffice
     function setMerchantStatus(uint32 merchant, Status status) external restricted current {
-        MerchantState storage state = _merchant(merchant);
-        Status previous = state.status;
+        Standing standing = _standing(merchant);
+        uint256 previous = standing.standingStatus();
         // Closed is for ever; nobody is put back into the time before registration.
-        if (previous == Status.CLOSED || status == Status.NONE) revert MerchantNotActive(merchant, previous);
+        if (previous == CLOSED || status == Status.NONE) _revertNotActive(merchant, standing);
         uint256 epoch = _currentEpoch();
-        if (status == Status.CLOSED) _requireLeft(merchant, state, epoch);
-        if (status == Status.LEAVING && previous != Status.LEAVING) state.leavingSince = uint16(epoch);
-        state.status = status;
+        if (status == Status.CLOSED) _requireLeft(merchant, standing, epoch);
+        if (status == Status.LEAVING && previous != LEAVING) standing = standing.standingWithLeavingSince(epoch);
+        _standings[merchant] = standing.standingWithStatus(uint256(status));
         emit MerchantStatusSet(merchant, status);
     }
 
     /// @inheritdoc ICoalitionOffice
     function setCreditLimit(uint32 merchant, uint256 limit) external restricted current {
-        MerchantState storage state = _merchant(merchant);
-        int256 position = state.position;
-        if (position < -int256(uint256(limit.toUint96()))) revert LimitUnderDrawn(merchant, uint256(-position), limit);
-        uint256 limits = _ledger.sumOfLimits - state.creditLimit + limit;
+        Standing standing = _standing(merchant);
+        Standing changed = standing.standingWithLimit(limit);
+        int256 position = standing.standingPosition();
+        if (position < -int256(limit)) revert LimitUnderDrawn(merchant, uint256(-position), limit);
+        uint256 limits = _ledger.sumOfLimits - standing.standingLimit() + limit;
         if (limits > _ledger.guarantee) revert GuaranteeTooLow(_ledger.guarantee, limits);
         _ledger.sumOfLimits = uint128(limits);
-        state.creditLimit = uint96(limit);
+        _standings[merchant] = changed;
         emit CreditLimitSet(merchant, limit);
     }
 
@@ -67,8 +66,9 @@ abstract contract Merchants is ICoalitionOffice, Positions {
     }
 
     /// @dev A merchant is closed when no redemption at it can be refunded any more: all points that were redeemed there have expired.
-    function _requireLeft(uint32 merchant, MerchantState storage state, uint256 epoch) private view {
-        bool left = state.status == Status.LEAVING && epoch >= uint256(state.leavingSince) + VALIDITY_EPOCHS;
-        if (!left) revert MerchantNotActive(merchant, state.status);
+    function _requireLeft(uint32 merchant, Standing standing, uint256 epoch) private pure {
+        bool left = standing.standingStatus() == LEAVING
+            && epoch >= standing.standingLeavingSince() + VALIDITY_EPOCHS;
+        if (!left) _revertNotActive(merchant, standing);
     }
 }

@@ -22,6 +22,8 @@ abstract contract Recoveries is Clearing {
     /// @dev Naming (also naming nobody) ends a recovery that is running: that is how the old key objects.
     function _nameRecovery(bytes calldata order, bytes32 digest) internal {
         (address member, address recovery) = (order.account(1), order.account(21));
+        // Recovering to oneself would burn the pass and keep the member bit.
+        if (recovery == member) revert RecoveryUnknown(member);
         POINTS.useNonce(member, order.uint24At(41));
         _recoveries[member] = Recovery({recovery: recovery, finishableAt: 0, known: true});
         emit RecoveryNamed(digest, member, recovery);

@@ -7,6 +7,7 @@ import {Redemptions} from "../coalition/Redemptions.sol";
 import {ICoalitionOffice} from "../interfaces/ICoalition.sol";
 import {IPoints} from "../interfaces/IPoints.sol";
 import {EPOCH_SHIFT, LANE_BITS, LANE_MASK, VALIDITY_EPOCHS, bucketsWord} from "../types/Account.sol";
+import {Standing} from "../types/Standing.sol";
 import {Wire} from "../types/Wire.sol";
 import {Recoveries} from "./Recoveries.sol";
 
@@ -18,8 +19,8 @@ abstract contract SeldomOrders is Recoveries, Redemptions {
     function _refund(bytes calldata order, bytes32 digest) internal {
         uint32 merchant = order.merchant(1);
         uint256 amount = order.uint40At(5);
-        MerchantState storage state = _merchant(merchant);
-        if (state.status == Status.CLOSED) revert MerchantNotActive(merchant, Status.CLOSED);
+        Standing standing = _standing(merchant);
+        if (standing.standingStatus() == CLOSED) _revertNotActive(merchant, standing);
         _useMerchantNonce(merchant, order.uint64At(10));
         if (amount == 0) revert ZeroAmount();
         (bytes32 leaf, bool rooted) = _redemptionOf(order);
@@ -31,7 +32,7 @@ abstract contract SeldomOrders is Recoveries, Redemptions {
         _refunded[leaf] = before + amount;
         uint256 buckets = _longestLived(taken, before, amount);
         uint256 charged = _redeemValue(buckets);
-        _debit(state, merchant, charged, state.creditLimit);
+        _debit(merchant, standing, charged, standing.standingLimit());
         address member = order.account(REDEMPTION_OFFSET);
         POINTS.refund(member, buckets);
         emit Refunded(digest, member, merchant, leaf, amount, charged, buckets);
@@ -41,14 +42,14 @@ abstract contract SeldomOrders is Recoveries, Redemptions {
         uint32 merchant = order.merchant(21);
         uint256 amount = order.uint40At(25);
         uint256 epoch = order.unsigned(30, 2);
-        MerchantState storage state = _merchant(merchant);
-        if (state.status == Status.CLOSED) revert MerchantNotActive(merchant, Status.CLOSED);
+        Standing standing = _standing(merchant);
+        if (standing.standingStatus() == CLOSED) _revertNotActive(merchant, standing);
         _useMerchantNonce(merchant, order.uint64At(32));
         _countReturn(merchant, epoch, amount);
         address member = order.account(1);
         POINTS.returnPoints(member, epoch, amount);
-        uint256 credited = amount * (FACE_VALUE + _termsIn(epoch).issueFee);
-        _creditPosition(state, credited);
+        uint256 credited = amount * (FACE_VALUE + _issueFeeIn(epoch));
+        _creditPosition(merchant, standing, credited);
         emit Returned(digest, member, merchant, epoch, amount, credited, order.word(45));
     }
 
@@ -56,25 +57,25 @@ abstract contract SeldomOrders is Recoveries, Redemptions {
     function _withdraw(bytes calldata order, bytes32 digest) internal {
         uint32 merchant = order.merchant(1);
         (address to, uint256 amount) = (order.account(5), order.unsigned(25, 16));
-        MerchantState storage state = _merchant(merchant);
+        Standing standing = _standing(merchant);
         _useMerchantNonce(merchant, order.uint64At(41));
         if (to == address(0)) revert ZeroAddress();
         if (amount == 0) revert ZeroAmount();
-        _debit(state, merchant, amount, 0);
+        _debit(merchant, standing, amount, 0);
         emit Withdrawn(digest, merchant, to, amount);
         ASSET.safeTransfer(to, amount);
     }
 
     function _setTillKeyByOrder(bytes calldata order, bytes32 digest) internal {
         uint32 merchant = order.merchant(1);
-        _merchant(merchant);
+        _standing(merchant);
         _useMerchantNonce(merchant, order.uint64At(26));
         _setTillKey(digest, merchant, order.account(5), uint8(order[25]) == 1);
     }
 
     function _setOwner(bytes calldata order, bytes32 digest) internal {
         (uint32 merchant, address owner) = (order.merchant(1), order.account(5));
-        _merchant(merchant);
+        _standing(merchant);
         _useMerchantNonce(merchant, order.uint64At(25));
         if (owner == address(0)) revert ZeroAddress();
         _owners[merchant] = owner;
@@ -83,7 +84,7 @@ abstract contract SeldomOrders is Recoveries, Redemptions {
 
     function _setProfile(bytes calldata order, bytes32 digest) internal {
         (uint32 merchant, bytes32 profileHash) = (order.merchant(1), order.word(5));
-        _merchant(merchant);
+        _standing(merchant);
         _useMerchantNonce(merchant, order.uint64At(37));
         _profiles[merchant] = profileHash;
         emit ProfileSet(digest, merchant, profileHash);

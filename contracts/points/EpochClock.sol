@@ -13,11 +13,16 @@ abstract contract EpochClock {
     constructor(uint256 firstStart, uint256 length) {
         FIRST_START = firstStart;
         EPOCH_LENGTH = length;
-        _currentEpoch();
+        // Checked here, once.
+        if ((block.timestamp - firstStart) / length >= EPOCH_MAX) revert EpochTooHigh(EPOCH_MAX);
     }
 
     function _currentEpoch() internal view returns (uint256 epoch) {
-        epoch = (block.timestamp - FIRST_START) / EPOCH_LENGTH + 1;
+        (uint256 start, uint256 length) = (FIRST_START, EPOCH_LENGTH);
+        // The constructor has checked that the first epoch has begun and that the length is not 0; time does not run backwards.
+        assembly ("memory-safe") {
+            epoch := add(div(sub(timestamp(), start), length), 1)
+        }
         if (epoch > EPOCH_MAX) revert EpochTooHigh(epoch);
     }
 
@@ -32,6 +37,6 @@ abstract contract EpochClock {
     }
 
     function _isExpired(uint256 epoch, uint256 current) internal pure returns (bool) {
-        return epoch + VALIDITY_EPOCHS <= current;
+        return current >= VALIDITY_EPOCHS && epoch <= current - VALIDITY_EPOCHS;
     }
 }

@@ -12,23 +12,23 @@ import {
     VALIDITY_EPOCHS,
     bucketsWord
 } from "../types/Account.sol";
+import {Supply} from "../types/Supply.sol";
 
 /// @dev Accounts, supply by epoch, and every way in which points move. Nothing here asks who is calling.
 abstract contract PointsLedger is IPoints, EpochClock {
-    /// @dev Both in one slot. `live` never exceeds `issuedNet`: what is redeemed or returned was issued.
-    struct Supply {
-        uint128 issuedNet;
-        uint128 live;
-    }
-
     mapping(address account => Account) internal _accounts;
     mapping(uint256 epoch => Supply) internal _supply;
 
     /// @dev Fixed for ever: no role can close the doors on points that were earned while they were open.
-    Policy internal immutable POLICY;
+    Policy private immutable POLICY;
+    /// @dev The policy as the two questions that it answers: the compiler checks the range of an enum whenever it is read.
+    bool internal immutable OPEN_TO_ALL;
+    bool internal immutable TRANSFERS_CLOSED;
 
     constructor(Policy policy_) {
         POLICY = policy_;
+        OPEN_TO_ALL = policy_ == Policy.OPEN;
+        TRANSFERS_CLOSED = policy_ == Policy.CLOSED;
     }
 
     // ---- reads
@@ -60,8 +60,8 @@ abstract contract PointsLedger is IPoints, EpochClock {
 
     /// @inheritdoc IPoints
     function supplyOfEpoch(uint256 epoch) external view returns (uint256 issuedNet, uint256 live) {
-        Supply storage supply = _supply[epoch];
-        return (supply.issuedNet, supply.live);
+        Supply supply = _supply[epoch];
+        return (supply.supplyIssuedNet(), supply.supplyLive());
     }
 
     // ---- accounts
@@ -70,8 +70,7 @@ abstract contract PointsLedger is IPoints, EpochClock {
     /// told apart from all other refusals.
     function _openByOrder(address owner, uint256 nonce, uint256 epoch) internal view returns (Account account) {
         account = _accounts[owner].accountAged(epoch);
-        NonceState state = account.accountNonceState(nonce);
-        if (state != NonceState.UNUSED) _revertNonce(owner, nonce, account, state);
+        if (!account.accountMayUseNonce(nonce)) _revertNonce(owner, nonce, account);
         account = account.accountNonceUsed(nonce);
     }
 
@@ -83,7 +82,7 @@ abstract contract PointsLedger is IPoints, EpochClock {
 
     /// @dev Reverts unless `to` may hold points under the policy.
     function _requireMayHold(address to, Account account) internal view {
-        if (!account.accountIsMember() && POLICY != Policy.OPEN) revert NotMember(to);
+        if (!account.accountIsMember() && !OPEN_TO_ALL) revert NotMember(to);
     }
 
     /// @dev Soonest to expire first, from an account that is opened already (aged, its nonce used).
@@ -130,18 +129,25 @@ abstract contract PointsLedger is IPoints, EpochClock {
 
     /// @dev Lanes that came alive (refund) or ceased to live (redeem) in their epochs.
     function _addLive(uint256 epoch, uint256 lanes) internal {
-        for (; lanes != 0; lanes >>= LANE_BITS) {
-            uint128 points = uint128(lanes & LANE_MASK);
-            if (points != 0) _supply[epoch].live += points;
-            --epoch;
+        while (lanes != 0) {
+            uint256 points = lanes & LANE_MASK;
+            if (points != 0) _supply[epoch] = _supply[epoch].supplyRefunded(points);
+            lanes >>= LANE_BITS;
+            // A lane that is not empty belongs to an epoch from 1 on; below that nothing is read.
+            unchecked {
+                --epoch;
+            }
         }
     }
 
     function _subtractLive(uint256 epoch, uint256 lanes) internal {
-        for (; lanes != 0; lanes >>= LANE_BITS) {
-            uint128 points = uint128(lanes & LANE_MASK);
-            if (points != 0) _supply[epoch].live -= points;
-            --epoch;
+        while (lanes != 0) {
+            uint256 points = lanes & LANE_MASK;
+            if (points != 0) _supply[epoch] = _supply[epoch].supplyRedeemed(points);
+            lanes >>= LANE_BITS;
+            unchecked {
+                --epoch;
+            }
         }
     }
 
@@ -150,13 +156,14 @@ abstract contract PointsLedger is IPoints, EpochClock {
         uint256 current = _currentEpoch();
         uint256 oldest = current < VALIDITY_EPOCHS ? 1 : current - VALIDITY_EPOCHS + 1;
         for (uint256 epoch = oldest; epoch <= current; ++epoch) {
-            points += _supply[epoch].live;
+            points += _supply[epoch].supplyLive();
         }
     }
 
     // ---- refusals, out of the way of the paths that succeed
 
-    function _revertNonce(address owner, uint256 nonce, Account account, NonceState state) private pure {
+    function _revertNonce(address owner, uint256 nonce, Account account) private pure {
+        NonceState state = account.accountNonceState(nonce);
         if (state == NonceState.USED) revert NonceUsed(owner, nonce);
         if (state == NonceState.TOO_HIGH) revert NonceTooHigh(owner, nonce, account.accountHighestNonce());
         revert NoncesExhausted(owner);

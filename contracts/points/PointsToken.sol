@@ -184,7 +184,7 @@ abstract contract PointsToken is PointsLedger, TypedData {
 
     /// @dev Whether anything may be transferred at all, and not into the void.
     function _requireTransferable(address to) internal view {
-        if (POLICY == Policy.CLOSED) revert TransfersClosed();
+        if (TRANSFERS_CLOSED) revert TransfersClosed();
         if (to == address(0)) revert ERC20InvalidReceiver(to);
     }
 

@@ -26,6 +26,7 @@ using {
     accountSpent,
     accountSpentAt,
     accountNonceState,
+    accountMayUseNonce,
     accountNonceUsed,
     accountWithMember
 } for Account global;
@@ -39,6 +40,8 @@ uint256 constant NONCE_AHEAD_MAX = 6;
 uint256 constant LANE_BITS = 35;
 uint256 constant LANE_MASK = (1 << 35) - 1;
 uint256 constant LANES_MASK = (1 << 210) - 1;
+/// @dev Lanes 3, 4 and 5.
+uint256 constant OLDER_LANES_MASK = ((1 << 210) - 1) ^ ((1 << 105) - 1);
 /// @dev The top bit of each of the six lanes.
 uint256 constant LANE_TOPS =
     (1 << 34) | (1 << 69) | (1 << 104) | (1 << 139) | (1 << 174) | (1 << 209);
@@ -48,6 +51,8 @@ uint256 constant WINDOW_MASK = 31;
 uint256 constant WINDOW_NONCES = 5;
 uint256 constant NONCE_SHIFT = 216;
 uint256 constant EPOCH_SHIFT = 240;
+/// @dev Nonces, window and member bit: what neither ages nor moves.
+uint256 constant MIDDLE_MASK = ((1 << 240) - 1) ^ ((1 << 210) - 1);
 
 /// @dev What a nonce is to an account, in the order in which they are found out.
 enum NonceState {
@@ -107,10 +112,9 @@ function accountAged(Account account, uint256 epoch) pure returns (Account) {
     if (epoch > EPOCH_MAX) revert EpochTooHigh(epoch);
     if (newest > epoch) revert AccountFromTheFuture(newest, epoch);
     uint256 word = Account.unwrap(account);
-    uint256 middle = word & ~(LANES_MASK | (EPOCH_MAX << EPOCH_SHIFT));
     // A shift by 256 bits or more gives 0, as it should.
     uint256 lanes = ((word & LANES_MASK) << (LANE_BITS * (epoch - newest))) & LANES_MASK;
-    return Account.wrap((epoch << EPOCH_SHIFT) | middle | lanes);
+    return Account.wrap((epoch << EPOCH_SHIFT) | (word & MIDDLE_MASK) | lanes);
 }
 
 /// @dev Adds lanes of the same epoch. `full` holds the top bit of each lane that overflowed; only when it is 0 may the result be used.
@@ -135,19 +139,38 @@ function accountSpent(Account account, uint256 points)
 {
     uint256 word = Account.unwrap(account);
     missing = points;
-    // take <= lane and take <= missing: no subtraction here can go under 0, so none borrows from a neighbour.
-    unchecked {
-        for (uint256 shift = 175;; shift -= LANE_BITS) {
-            uint256 take = (word >> shift) & LANE_MASK;
-            if (take != 0) {
-                if (take > missing) take = missing;
-                taken |= take << shift;
-                missing -= take;
-                if (missing == 0) break;
-            }
-            if (shift == 0) break;
+    // Without a loop, so that a transfer costs nearly the same over one epoch and over six. For each lane, what is missing after it is
+    // max(missing - lane, 0), and the difference was taken from it: so nothing here goes under 0 or borrows from a neighbour.
+    assembly ("memory-safe") {
+        let lane
+        let left
+        if and(word, OLDER_LANES_MASK) {
+            lane := and(shr(175, word), LANE_MASK)
+            left := mul(sub(missing, lane), gt(missing, lane))
+            taken := or(taken, shl(175, sub(missing, left)))
+            missing := left
+            lane := and(shr(140, word), LANE_MASK)
+            left := mul(sub(missing, lane), gt(missing, lane))
+            taken := or(taken, shl(140, sub(missing, left)))
+            missing := left
+            lane := and(shr(105, word), LANE_MASK)
+            left := mul(sub(missing, lane), gt(missing, lane))
+            taken := or(taken, shl(105, sub(missing, left)))
+            missing := left
         }
-        rest = Account.wrap(word - taken);
+        lane := and(shr(70, word), LANE_MASK)
+        left := mul(sub(missing, lane), gt(missing, lane))
+        taken := or(taken, shl(70, sub(missing, left)))
+        missing := left
+        lane := and(shr(35, word), LANE_MASK)
+        left := mul(sub(missing, lane), gt(missing, lane))
+        taken := or(taken, shl(35, sub(missing, left)))
+        missing := left
+        lane := and(word, LANE_MASK)
+        left := mul(sub(missing, lane), gt(missing, lane))
+        taken := or(taken, sub(missing, left))
+        missing := left
+        rest := sub(word, taken)
     }
 }
 
@@ -175,6 +198,15 @@ function accountNonceState(Account account, uint256 nonce) pure returns (NonceSt
     if (back == 0 || back > WINDOW_NONCES) return NonceState.USED;
     uint256 bit = (Account.unwrap(account) >> (WINDOW_SHIFT + back - 1)) & 1;
     return bit == 1 ? NonceState.USED : NonceState.UNUSED;
+}
+
+/// @dev Whether the state is UNUSED; the next nonce, which nearly every order carries, is found out first.
+function accountMayUseNonce(Account account, uint256 nonce) pure returns (bool) {
+    unchecked {
+        uint256 ahead = nonce - account.accountHighestNonce();
+        if (ahead == 1) return nonce <= NONCE_MAX;
+    }
+    return account.accountNonceState(nonce) == NonceState.UNUSED;
 }
 
 /// @dev Uses a nonce up that is UNUSED. The old highest becomes a bit of the window; what leaves the window stays used.

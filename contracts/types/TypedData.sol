@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {Hashing} from "./Hashing.sol";
+
 /// @dev The EIP-712 domain of a contract: name, version 1, chain id, address. OpenZeppelin's keeps the names on chain for EIP-5267, in code and
 /// slots that a Coalition at the size limit has no room for; here they are in the interface's words.
 abstract contract TypedData {
@@ -30,7 +32,7 @@ abstract contract TypedData {
     }
 
     function _typedDigestIn(bytes32 separator, bytes32 structHash) internal pure returns (bytes32) {
-        return keccak256(abi.encodePacked(hex"1901", separator, structHash));
+        return Hashing.prefixed(hex"1901", 2, separator, structHash);
     }
 
     function _buildSeparator() private view returns (bytes32) {

@@ -76,7 +76,11 @@ GUARDED: Final[tuple[tuple[str, Role, tuple[str, ...]], ...]] = (
     (
         "BankReceipt",
         Role.ATTESTOR,
-        ("confirmMint(bytes32)", "attestBalance(uint256,uint256,bytes32)"),
+        (
+            "confirmMint(bytes32)",
+            "rejectMint(bytes32)",
+            "attestBalance(uint256,uint256,bytes32)",
+        ),
     ),
 )
 

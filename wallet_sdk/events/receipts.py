@@ -41,6 +41,14 @@ class MintConfirmed(
 
 
 @dataclass(frozen=True)
+class MintRejected(Event, abi="MintRejected(bytes32 indexed bankReference, address attestor)"):
+    """The attestor ended a proposal that was wrong."""
+
+    bank_reference: Digest
+    attestor: Address
+
+
+@dataclass(frozen=True)
 class PayoutRequested(
     Event,
     abi=(

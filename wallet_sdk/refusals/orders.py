@@ -191,3 +191,27 @@ class PredecessorMismatch(ContractRefused, abi="PredecessorMismatch(address pred
     """The predecessor has other points, another asset or another face value."""
 
     predecessor: Address
+
+
+class FaceValueOutOfRange(ContractRefused, abi="FaceValueOutOfRange(uint256 faceValue)"):
+    """A face value of nothing, or of more than 64 bits."""
+
+    face_value: Money
+
+
+class ReturnCapOutOfRange(ContractRefused, abi="ReturnCapOutOfRange(uint256 returnCapBps)"):
+    """More than all of what was issued cannot come back."""
+
+    return_cap_bps: int
+
+
+class PositionOutOfRange(ContractRefused, abi="PositionOutOfRange(int256 position)"):
+    """A position of more than 127 bits."""
+
+    position: Money
+
+
+class LimitOutOfRange(ContractRefused, abi="LimitOutOfRange(uint256 limit)"):
+    """A credit limit of more than 96 bits."""
+
+    limit: Money

@@ -132,3 +132,10 @@ class EpochTooHigh(ContractRefused, abi="EpochTooHigh(uint256 epoch)"):
     """The epoch does not fit the account's 16 bits."""
 
     epoch: int
+
+
+class SupplyTooLow(ContractRefused, abi="SupplyTooLow(uint256 live, uint256 points)"):
+    """More points were to leave an epoch than are live in it."""
+
+    live: Points
+    points: Points
