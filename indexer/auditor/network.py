@@ -16,6 +16,8 @@ from wallet_sdk.epochs import EpochSchedule
 from wallet_sdk.types import Policy
 
 NEEDED: Final = ("AccessManager", "BankReceipt", "Points", "MembershipPass", "Coalition")
+_WATCHED_TOO: Final = ("CoalitionOffice",)
+"""The half of the Coalition that it runs by delegation; by itself it has no state."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,8 @@ class NetworkFile:
     @property
     def watched(self) -> dict[bytes, str]:
         """Contract name by address: whose logs are ours."""
-        return {self.address(name): name for name in NEEDED}
+        names = (*NEEDED, *(n for n in _WATCHED_TOO if n in self.contracts))
+        return {self.address(name): name for name in names}
 
 
 def read_network(path: Path) -> NetworkFile:

@@ -105,6 +105,8 @@ class Replay:
                     PASS_EVENTS[event.name](ctx, event.args)
                 elif event.contract == "BankReceipt":
                     ASSET_EVENTS[event.name](ctx, event.args)
+                elif event.contract == "CoalitionOffice" and event.name != "AuthorityUpdated":
+                    ctx.fail(REPLAY, f"the office said {event.name} for itself")
         except acc.Impossible as error:
             ctx.fail(REPLAY, f"a step that the account cannot take: {error}")
         except KeyError as error:

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -47,21 +48,25 @@ def running_anvil(*flags: str) -> Iterator[str]:
         command += ["--timestamp", str(FIRST_TIME), "--base-fee", "0", "--no-cors"]
         command += ["--enable-tx-gas-limit", "--no-request-size-limit"]
         command += ["--cache-path", folder, *flags]
-        node = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=folder
-        )
+        log = Path(folder) / "anvil.log"
+        # A file, not a pipe: the node writes a line a call, and a full pipe stops it.
+        with log.open("w") as output:
+            node = subprocess.Popen(command, stdout=output, stderr=output, cwd=folder)
         try:
-            assert node.stdout is not None
-            for line in node.stdout:
-                found = re.search(r"Listening on ([\d.]+):(\d+)", line)
-                if found:
-                    yield f"http://{found[1]}:{found[2]}"
-                    break
-            else:
-                raise AssertionError("anvil did not start")
+            yield _address(node, log)
         finally:
             node.terminate()
-            node.communicate(timeout=20)
+            node.wait(timeout=20)
+
+
+def _address(node: subprocess.Popen[bytes], log: Path) -> str:
+    until = time.monotonic() + 30
+    while time.monotonic() < until and node.poll() is None:
+        found = re.search(r"Listening on ([\d.]+):(\d+)", log.read_text())
+        if found:
+            return f"http://{found[1]}:{found[2]}"
+        time.sleep(0.02)
+    raise AssertionError(f"anvil did not start: {log.read_text()[-500:]}")
 
 
 def key(name: str) -> LocalSigner:
