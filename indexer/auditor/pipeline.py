@@ -13,13 +13,14 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
+from typing import Final
 
 from indexer.auditor.blocks import CheckedBlock, RangeChecker, Watch
 from indexer.auditor.errors import CannotRun
 from indexer.auditor.source import BlockFetcher, RawRange
 
-_LOCAL_RANGES = 3
-"""Ranges checked here before processes are started for the rest."""
+_WORTH_S: Final = 6.0
+"""Seconds of checking still ahead from which on processes are started: they need about two."""
 
 _checker: RangeChecker | None = None
 
@@ -59,14 +60,17 @@ class Pipeline:
         """The blocks in order. Raises Broken, CannotRun."""
         ranges = self._timed(self._fetcher.ranges(first, last))
         checker = RangeChecker(self._watch)
-        for _ in range(_LOCAL_RANGES if self._workers > 1 else last - first + 1):
-            raw = next(ranges, None)
-            if raw is None:
-                return
+        spent, at = 0.0, first
+        while (raw := next(ranges, None)) is not None:
+            began = time.perf_counter()
             checked = checker.check(raw)
+            spent += time.perf_counter() - began
             self._costs.add(checker.take_costs())
             yield from checked
-        yield from self._in_processes(ranges)
+            at = raw.last + 1
+            ahead = spent / (at - first) * (last + 1 - at)
+            if self._workers > 1 and ahead > _WORTH_S:
+                yield from self._in_processes(ranges)
 
     def _timed(self, ranges: Iterator[RawRange]) -> Iterator[RawRange]:
         while True:

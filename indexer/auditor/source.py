@@ -13,7 +13,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final
 
-import httpx
 import orjson
 
 from indexer.auditor.codec import quantity
@@ -27,7 +26,11 @@ class Rpc:
     """A JSON-RPC node over HTTP. Thread safe. Retries what reading can retry."""
 
     def __init__(self, url: str, *, timeout_s: float = 60.0) -> None:
+        # Workers only read answers: they need not wait a third of a second for this import.
+        import httpx
+
         self.url = url
+        self._failure = httpx.HTTPError
         self._http = httpx.Client(
             timeout=timeout_s, limits=httpx.Limits(max_connections=8), trust_env=False
         )
@@ -58,7 +61,7 @@ class Rpc:
                 if reply.status_code == 200:
                     return reply.content
                 problem = f"HTTP {reply.status_code}"
-            except httpx.HTTPError as error:
+            except self._failure as error:
                 problem = f"{type(error).__name__}: {error}"
             if attempt + 1 < _TRIES:
                 time.sleep(pause)
