@@ -7,8 +7,8 @@ from fastapi import Depends, Request
 from gateway.service import Gateway
 
 
-def gateway_of(request: Request) -> Gateway:
-    """The gateway that the application was made with."""
+async def gateway_of(request: Request) -> Gateway:
+    """The gateway that the application was made with (async: a plain function takes a thread)."""
     gateway: Gateway = request.app.state.gateway
     return gateway
 

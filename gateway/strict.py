@@ -29,9 +29,13 @@ class BodyInvalid(InvalidRequest):
 class StrictRequest(Request):
     """A request whose `json()` refuses what other readers would quietly mend."""
 
+    _parsed: Any = None
+
     async def json(self) -> Any:
-        """The body. Raises BodyInvalid."""
-        return parse(await self.body())
+        """The body, read once. Raises BodyInvalid."""
+        if self._parsed is None:
+            self._parsed = parse(await self.body())
+        return self._parsed
 
 
 class StrictRoute(APIRoute):
@@ -53,7 +57,7 @@ def parse(body: bytes) -> Any:
         text = body.decode()
         if text.count("[") + text.count("{") > DEPTH_MAX and _depth(text) > DEPTH_MAX:
             raise BodyInvalid(f"the body nests deeper than {DEPTH_MAX}")
-        parsed = json.loads(text, object_pairs_hook=_no_key_twice, parse_constant=_no_constant)
+        parsed = _DECODER.decode(text)
     except UnicodeDecodeError as error:
         raise BodyInvalid("the body is not UTF-8") from error
     except BodyInvalid:
@@ -80,6 +84,9 @@ def _no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_constant(name: str) -> Any:
     raise BodyInvalid(f"{name} is no number in JSON")
+
+
+_DECODER: Final = json.JSONDecoder(object_pairs_hook=_no_key_twice, parse_constant=_no_constant)
 
 
 def _depth(text: str) -> int:

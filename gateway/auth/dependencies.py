@@ -85,8 +85,10 @@ def allow(*roles: Role) -> Callable[[Request], Coroutine[Any, Any, Principal]]:
     return dependency
 
 
-def idempotency_key(request: Request) -> str:
-    """The request's key. Raises IdempotencyKeyMissing, InvalidRequest."""
+async def idempotency_key(request: Request) -> str:
+    """The request's key (async: a plain function would be sent through a thread). Raises
+    IdempotencyKeyMissing, InvalidRequest.
+    """
     key = request.headers.get("idempotency-key", "")
     if not key:
         raise IdempotencyKeyMissing("a POST names its `Idempotency-Key`")

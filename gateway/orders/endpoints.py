@@ -158,7 +158,7 @@ async def _accept(
         tenant=who.tenant,
         actor=who.key_id,
         idempotency_key=key,
-        body_hash=body_hash(request.url.path, await request.json()),
+        body_hash=body_hash(request.scope["path"], await request.json()),
     )
     return await asyncio.wrap_future(answer)
 
