@@ -1,6 +1,8 @@
 """`banyan serve`: the API and the pages of a network."""
 
-from contextlib import ExitStack
+import socket
+import sys
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -8,15 +10,15 @@ import typer
 import uvicorn
 from fastapi import FastAPI
 
-from gateway.cli.common import DataOption, settings_of
+from gateway.cli.common import DataOption, JsonOption, settings_of
 from gateway.network import open_network
 from gateway.production import open_gateway
-from indexer.cli.output import failing, progress_bar
+from indexer.cli.output import answer, failing, progress_bar
 
 
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8000,
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 8000,
     rpc: Annotated[
         str | None,
         typer.Option(help="JSON-RPC URL of the chain; without it the embedded one in DATA."),
@@ -25,6 +27,7 @@ def serve(
         bool, typer.Option(help="Also seal, send and settle (one process of several is enough).")
     ] = True,
     data: DataOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Serves the API (/v1, /docs) and the pages (/) until Ctrl-C.
 
@@ -32,10 +35,13 @@ def serve(
     With it, databases and deployment are those of the settings (BANYAN_...), and `banyan index run`
     fills the mirror.
     """
-    with failing(False), ExitStack() as stack:
+    with failing(as_json), ExitStack() as stack:
         app = _app(stack, data, rpc, relay)
-        typer.echo(f"listening on http://{host}:{port}", err=True)
-        run(app, host, port)
+        listener = stack.enter_context(socket.create_server((host, port)))
+        bound = listener.getsockname()[1]
+        answer({"listening_on": f"http://{host}:{bound}"}, as_json)
+        sys.stdout.flush()
+        run(app, listener)
 
 
 def _app(stack: ExitStack, data: Path | None, rpc: str | None, relay: bool) -> FastAPI:
@@ -49,12 +55,10 @@ def _app(stack: ExitStack, data: Path | None, rpc: str | None, relay: bool) -> F
     return network.app
 
 
-def run(app: FastAPI, host: str, port: int) -> None:
+def run(app: FastAPI, listener: socket.socket) -> None:
     """Serves until SIGINT or SIGTERM; requests in hand are answered first."""
     config = uvicorn.Config(
         app,
-        host=host,
-        port=port,
         loop="uvloop",
         http="httptools",
         log_level="warning",
@@ -62,4 +66,6 @@ def run(app: FastAPI, host: str, port: int) -> None:
         timeout_graceful_shutdown=10,
         server_header=False,
     )
-    uvicorn.Server(config).run()
+    # Ctrl-C is how a person ends it, not a mistake that needs a traceback.
+    with suppress(KeyboardInterrupt):
+        uvicorn.Server(config).run(sockets=[listener])
