@@ -7,7 +7,7 @@ check is on: headers, bodies, receipts, bloom, signatures, replay, storage proof
 
 - `audit_ev_s`                 events a second, all checks on, one audit from the first block
 - `audit_fetch_floor_ev_s`     the same blocks fetched and thrown away
-- `audit_ev_cpu_s`             events a second of the auditor's own processor time: what one core gives
+- `audit_ev_cpu_s`             events a second of the auditor's own processor time
 - `audit_peak_rss_mb`          largest memory of the auditing process and its workers together
 - `audit_again_s`              a re-audit from the saved state, nothing new
 """

@@ -172,7 +172,7 @@ class RangeChecker:
         hidden = False
         if tx_hash is not None and receipt.status == 1:
             if domain is not None and selector in (_RELAY, _EXECUTE):
-                orders = _orders(calldata, domain, tuple(self._domains.values()))
+                orders = orders_in(calldata, domain, tuple(self._domains.values()))
             else:
                 orders = self._hidden(calldata, events)
                 hidden = bool(orders)
@@ -244,7 +244,7 @@ def _check_receipts(header: Header, raw: Sequence[Any], transactions: int) -> li
     return receipts
 
 
-def _orders(calldata: bytes, domain: bytes, domains: tuple[bytes, ...]) -> list[Order]:
+def orders_in(calldata: bytes, domain: bytes, domains: tuple[bytes, ...]) -> list[Order]:
     """The orders of a call of relay or execute, in calldata order; none where it is no such call
     (it must have reverted then).
     """

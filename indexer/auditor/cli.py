@@ -32,7 +32,6 @@ from indexer.auditor.verdict import EXIT_BROKEN, EXIT_INCOMPLETE
 app = typer.Typer(
     name="audit",
     help="Check a network against the chain: blocks, signatures, balances, laws. Trusts nobody.",
-    no_args_is_help=True,
     rich_markup_mode="rich",
 )
 
@@ -205,4 +204,7 @@ def _repeat(rpc_url: str, deployment: Path, options: Options) -> str:
 
 def main() -> None:
     """The entry point `banyan-audit`."""
+    # The smaller commands add themselves to `app`.
+    from indexer.auditor import commands  # noqa: F401
+
     app()

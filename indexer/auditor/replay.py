@@ -8,6 +8,7 @@ own ERC-20 transfer or a fact that does not hold.
 from __future__ import annotations
 
 import time as _time
+from collections.abc import Iterator
 from typing import Final
 
 from indexer.auditor import accounts as acc
@@ -20,7 +21,7 @@ from indexer.auditor.decode import Event
 from indexer.auditor.ledger import Ledger
 from indexer.auditor.member_effects import MEMBER_EFFECTS
 from indexer.auditor.merchant_effects import MERCHANT_EFFECTS
-from indexer.auditor.orders import redemptions_root
+from indexer.auditor.orders import Order, redemptions_root
 from wallet_sdk.types import Policy
 
 ZERO: Final = bytes(20)
@@ -257,3 +258,12 @@ class Replay:
                 [(shown(to), amount) for to, amount in ctx.pays],
                 [(shown(to), amount) for to, amount in ctx.asset_out],
             )
+
+
+def issues_of(block: CheckedBlock) -> Iterator[tuple[Event, Order | None]]:
+    """Each batch that took effect in a block, with its order where that was seen."""
+    for tx in block.transactions:
+        by_digest = {order.digest: order for order in tx.orders}
+        for event in tx.events:
+            if event.contract == "Coalition" and event.name == "Issued":
+                yield event, by_digest.get(event.args[0])

@@ -26,7 +26,8 @@ from indexer.auditor.opening import (
 )
 from indexer.auditor.outcome import Options, Outcome, Progress, silent
 from indexer.auditor.pipeline import Pipeline
-from indexer.auditor.replay import CoalitionUnknown, Replay
+from indexer.auditor.references import ReferenceList
+from indexer.auditor.replay import CoalitionUnknown, Replay, issues_of
 from indexer.auditor.source import BlockFetcher, Rpc
 from indexer.auditor.state import check_state_of_chain, return_cap
 from indexer.auditor.storage import StorageProver
@@ -52,6 +53,7 @@ class Audit:
         self.outcome = Outcome(network, rpc.url, {name: Check(name) for name in CHECKS})
         self._heads: list[heads.Head] = []
         self._mirror: MirrorCheck | None = None
+        self._references: ReferenceList | None = None
 
     def run(self) -> Outcome:
         """Every check that was asked for. The first fact of the chain that does not hold ends it:
@@ -79,6 +81,8 @@ class Audit:
         heads.check_reach(self._heads, outcome.last)
         if options.mirror is not None:
             self._open_mirror(stack, options.mirror)
+        if options.references is not None:
+            self._references = ReferenceList(options.references, outcome.checks["references"])
         ledger = opening_state(network, options, outcome, self._heads)
         outcome.first = ledger.block + 1
         if self._mirror is not None:
@@ -178,6 +182,11 @@ class Audit:
         if self._mirror is not None:
             self._mirror.take(block)
             self.outcome.checks["mirror"].seconds += time.perf_counter() - now
+        if self._references is not None:
+            for event, order in issues_of(block):
+                count = 0 if order is None else order.fields["count"]
+                digest, root = event.args[0], event.args[6]
+                self._references.issued(block.header.number, digest, count, root)
 
     # ---- after the last block
 
@@ -209,6 +218,8 @@ class Audit:
             self._check_calls(ledger)
         if self._heads:
             outcome.checks["published heads"].held(len(self._heads), "heads")
+        if self._references is not None:
+            self._references.finish()
         if self._mirror is not None:
             with self._timed("mirror"):
                 self._mirror.finish(ledger)

@@ -4,7 +4,7 @@ proven.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
@@ -42,14 +42,19 @@ class ReserveStatement:
     storage_proven: bool
     words: tuple[str, ...]
 
-    def text(self) -> bytes:
-        """Canonical JSON: what is signed."""
-        return orjson.dumps(asdict(self), option=orjson.OPT_SORT_KEYS)
 
-    def signed(self, key: PrivateKey) -> dict[str, Any]:
-        """The statement with signer and EIP-191 signature."""
-        signature = sign_text(self.text(), key)
-        return {"statement": asdict(self), "signer": address_of(key), "signature": signature}
+def sign_statement(statement: dict[str, Any], key: PrivateKey | None) -> dict[str, Any]:
+    """The statement as it is handed out; with a key, signed as an EIP-191 personal message over its
+    canonical JSON (keys in order, no blanks).
+    """
+    if key is None:
+        return {"statement": statement, "signer": None, "signature": None}
+    text = orjson.dumps(statement, option=orjson.OPT_SORT_KEYS)
+    return {
+        "statement": statement,
+        "signer": address_of(key),
+        "signature": sign_text(text, key),
+    }
 
 
 def reserve_statement(
