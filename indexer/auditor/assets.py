@@ -64,6 +64,14 @@ def mint_confirmed(ctx: Context, args: Args) -> None:
     ctx.ledger.bank_days.add(ctx.header.timestamp // 86_400)
 
 
+def mint_rejected(ctx: Context, args: Args) -> None:
+    """The proposal is gone; its reference was not used."""
+    proposal = ctx.ledger.bank_mints.get(args[0])
+    if proposal is None or proposal[3]:
+        ctx.fail(RECEIPTS_LAW, "receipts were rejected that nobody proposed", "", shown(args[0]))
+    ctx.ledger.bank_mints[args[0]] = (b"", 0, b"", False)
+
+
 def balance_attested(ctx: Context, args: Args) -> None:
     """What an attestor says the bank held: kept with its words, proven by nobody."""
     date, amount, document, attestor = args
@@ -105,6 +113,7 @@ ASSET_EVENTS: Final[dict[str, Callable[[Context, Args], None]]] = {
     "Transfer": asset_moved,
     "MintProposed": mint_proposed,
     "MintConfirmed": mint_confirmed,
+    "MintRejected": mint_rejected,
     "BalanceAttested": balance_attested,
     "Approval": approved,
     "PayoutRequested": payout_requested,

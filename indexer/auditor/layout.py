@@ -41,7 +41,7 @@ RECEIPT: Final = {
 }
 COALITION: Final = {
     "_authority": 0,
-    "_merchants": 1,
+    "_standings": 1,
     "_owners": 2,
     "_profiles": 3,
     "_tillKeys": 4,
@@ -205,7 +205,7 @@ def _merchants(ledger: Ledger) -> Iterator[Fact]:
         word = merchant.position % 2**128 | (merchant.limit << 128) | (merchant.status << 224)
         word |= merchant.leaving_since << 232
         name = f"of merchant {number}"
-        where = mapping_slot(number, COALITION["_merchants"])
+        where = mapping_slot(number, COALITION["_standings"])
         yield Fact(here, where, word, f"position, limit and status {name}", mask, heirs)
         for field, value in (("_owners", merchant.owner), ("_profiles", merchant.profile)):
             expected = int.from_bytes(value, "big")
