@@ -43,11 +43,14 @@ Item: TypeAlias = Move | Other
 
 @dataclass(slots=True)
 class BlockLogs:
-    """The logs of one block in their order. `hash` and `transactions` (by position) as hex."""
+    """The logs of one block in their order; `others` are those that are no Transfer of Points.
+    `hash` and `transactions` (by position) as hex.
+    """
 
     number: int
     hash: str
     items: list[Item] = field(default_factory=list)
+    others: list[Other] = field(default_factory=list)
     transactions: dict[int, str] = field(default_factory=dict)
 
 
@@ -220,7 +223,11 @@ class Decoder:
             if log["blockHash"] != block.hash or log.get("removed"):
                 raise ValueError(f"log {index} belongs to another block of the same number")
             topics = log["topics"]
-            if log["address"].lower() == points_address and topics[0] == _TRANSFER:
+            address = log["address"]
+            if address != points_address:
+                # Some nodes answer with checksummed addresses.
+                address = address.lower()
+            if address == points_address and topics[0] == _TRANSFER:
                 data = log["data"]
                 if len(topics) != 3 or len(data) != 66:
                     raise ValueError(f"log {index} is no Transfer of Points")
@@ -235,15 +242,12 @@ class Decoder:
                     )
                 )
             else:
-                items.append(self._other(log_id, position, log, topics))
-
-    def _other(
-        self, log_id: int, position: int, log: Mapping[str, Any], topics: Sequence[str]
-    ) -> Other:
-        contract = self._names.get(log["address"].lower())
-        if contract is None:
-            raise ValueError(f"{log['address']} is none of the contracts asked for")
-        return _read_other(log_id, position, contract, topics, log["data"])
+                contract = self._names.get(address)
+                if contract is None:
+                    raise ValueError(f"{address} is none of the contracts asked for")
+                other = _read_other(log_id, position, contract, topics, log["data"])
+                items.append(other)
+                block.others.append(other)
 
 
 def read_other(log_id: int, position: int, contract: str, topics: bytes, data: bytes) -> Other:

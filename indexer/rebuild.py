@@ -1,8 +1,8 @@
 """The mirror from its own facts again, through the code that made it.
 
-Facts (movements, events, blocks, transactions) are what the chain said; everything else follows
-from them. A rebuild derives it anew in one transaction, so readers see the old rows until the new
-ones are whole. A verification derives it beside the mirror and compares digests.
+Facts (movements, events, blocks, transactions) hold what the chain said; everything else follows. A
+rebuild derives it anew in one transaction, so readers see the old rows until the new ones are
+whole. A verification derives it beside the mirror and compares digests.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from indexer.decode import BlockLogs, Move, Other, read_other
 from indexer.digest import MirrorDigest, TableDigest, mirror_digest
 from indexer.errors import MirrorEmpty
 from indexer.lock import writer_lock
-from indexer.project import Header, Network, Projection
+from indexer.project import Header, Memory, Network, project
 from indexer.project.state import Counters
 from wallet_sdk.epochs import EpochSchedule
 
@@ -55,12 +55,12 @@ def empty(engine: Engine) -> None:
 
 
 def rebuild(engine: Engine, on_progress: Report | None = None) -> MirrorDigest:
-    """Derives all journals and totals anew. Raises MirrorBusy, MirrorEmpty, MirrorInconsistent."""
+    """Derives every row anew. Raises MirrorBusy, MirrorEmpty, MirrorInconsistent."""
     with writer_lock(engine, wait_s=0):
         with engine.begin() as conn:
             for table in (*t.JOURNALS, *t.TOTALS):
                 conn.execute(sa.delete(table))
-            _derive(conn, conn, on_progress, facts=False)
+            _derive(conn, conn, on_progress)
         with engine.connect() as conn:
             return mirror_digest(conn)
 
@@ -75,7 +75,7 @@ def verify(engine: Engine, on_progress: Report | None = None) -> Verification:
         beside = open_mirror(f"sqlite:///{Path(folder) / 'mirror.db'}")
         try:
             with beside.begin() as other:
-                _derive(conn, other, on_progress, facts=True)
+                _derive(conn, other, on_progress)
                 cursor = store.read_cursor(conn)
                 assert cursor is not None
                 store.move_cursor(other, *cursor)
@@ -90,21 +90,28 @@ def verify(engine: Engine, on_progress: Report | None = None) -> Verification:
     )
 
 
-def _derive(source: Connection, target: Connection, report: Report | None, *, facts: bool) -> None:
+def _derive(source: Connection, target: Connection, report: Report | None) -> None:
     network = _network(source)
     total = source.execute(sa.select(sa.func.max(t.blocks.c.logs_so_far))).scalar_one() or 0
-    counters = Counters()
+    memory = Memory()
+    memory.counters = Counters()
     for blocks in _steps(source):
-        projection = Projection(target, network, blocks, counters)
-        for header, logs in blocks:
-            projection.block(header, logs)
-        batch = projection.finish()
-        if not facts:
-            for table in t.FACTS:
-                batch.appended[table].clear()
+        batch = project(target, network, blocks, memory)
+        if source is target:
+            # What is derived in a fact's row (whose points, the position after) is made anew, too.
+            _forget(target, blocks[0][0].number, blocks[-1][0].number)
         store.write(target, batch)
         if report is not None:
-            report(counters.logs, total)
+            report(memory.counters.logs, total)
+
+
+def _forget(conn: Connection, first: int, last: int) -> None:
+    """Deletes the facts of these blocks."""
+    ids = (t.first_id(first), t.first_id(last + 1) - 1)
+    conn.execute(sa.delete(t.blocks).where(t.blocks.c.number.between(first, last)))
+    conn.execute(sa.delete(t.transactions).where(t.transactions.c.block.between(first, last)))
+    for table in (t.movements, t.events):
+        conn.execute(sa.delete(table).where(table.c.id.between(*ids)))
 
 
 def _network(conn: Connection) -> Network:
@@ -158,7 +165,10 @@ def _blocks(conn: Connection, first: int, last: int) -> list[tuple[Header, Block
     items.sort(key=lambda item: item.id if isinstance(item, Other) else item[0])
     for item in items:
         log_id = item.id if isinstance(item, Other) else item[0]
-        found[t.block_of(log_id)][1].items.append(item)
+        block = found[t.block_of(log_id)][1]
+        block.items.append(item)
+        if isinstance(item, Other):
+            block.others.append(item)
     return list(found.values())
 
 

@@ -6,6 +6,6 @@ same code serves backfill, the head and a rebuild.
 
 from indexer.project.fold import Header, Projection, project
 from indexer.project.rows import Batch
-from indexer.project.state import Network
+from indexer.project.state import Memory, Network
 
-__all__ = ["Batch", "Header", "Network", "Projection", "project"]
+__all__ = ["Batch", "Header", "Memory", "Network", "Projection", "project"]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from indexer.errors import MirrorInconsistent
@@ -49,31 +49,35 @@ class Accounts:
     """The accounts that a range of blocks touches, as they are while it is folded.
 
     `balances` by epoch and account; `lots` of those accounts alone that give points up in the
-    range (`spenders`), by account and epoch.
+    range (`spenders`), by account and epoch; `changes` are the balances to write.
     """
 
     balances: dict[int, dict[bytes, Balance]]
     lots: dict[tuple[bytes, int], deque[Lot]]
     spenders: set[bytes]
     entries: list[Row]
+    changes: list[tuple[bytes, int, Balance]] = field(default_factory=list)
 
     def issue(self, moves: Sequence[Issue], epoch: int, issuer: int) -> None:
         """The entries of one IssueBatch: the hot path, 99 of 100 logs. Moves as in `decode`."""
         balances = self.balances.setdefault(epoch, {})
         append = self.entries.append
-        spenders = self.spenders
         for log_id, _, _, account, points in moves:
             balance = balances.get(account)
             if balance is None:
                 balance = balances[account] = Balance()
+            if not balance.changed:
+                balance.changed = True
+                self.changes.append((account, epoch, balance))
             prior = balance.received
             balance.received = prior + points
-            balance.changed = True
             if balance.head is None:
                 balance.head = log_id
             append((account, log_id, 0, epoch, issuer, points, prior))
-            if account in spenders:
-                self._add_lot(account, epoch, Lot(log_id, prior + points, issuer))
+        if self.spenders:
+            for account, log_id, _, _, _, points, prior in self.entries[-len(moves) :]:
+                if account in self.spenders:
+                    self._add_lot(account, epoch, Lot(log_id, prior + points, issuer))
 
     def give(self, account: bytes, log_id: int, pieces: list[Piece]) -> None:
         """Points come in."""
@@ -82,9 +86,9 @@ class Accounts:
             balance = balances.get(account)
             if balance is None:
                 balance = balances[account] = Balance()
+            self._change(account, epoch, balance)
             prior = balance.received
             balance.received = prior + points
-            balance.changed = True
             if balance.head is None:
                 balance.head = log_id
             self.entries.append((account, log_id, number, epoch, issuer, points, prior))
@@ -154,7 +158,7 @@ class Accounts:
             if balance.spent == lot.end:
                 lots.popleft()
         balance.head = lots[0].id if lots else None
-        balance.changed = True
+        self._change(account, epoch, balance)
         for number, (_, issuer, part) in enumerate(pieces[first:], start=first):
             self.entries.append((account, log_id, number, epoch, issuer, -part, prior))
             prior += part
@@ -162,13 +166,17 @@ class Accounts:
     def _add_lot(self, account: bytes, epoch: int, lot: Lot) -> None:
         self.lots.setdefault((account, epoch), deque()).append(lot)
 
+    def _change(self, account: bytes, epoch: int, balance: Balance) -> None:
+        if not balance.changed:
+            balance.changed = True
+            self.changes.append((account, epoch, balance))
+
     def changed(self) -> list[Row]:
-        """The balances to write, in key order."""
-        rows = [
-            (account, epoch, b.received, b.spent, b.head)
-            for epoch, balances in self.balances.items()
-            for account, b in balances.items()
-            if b.changed
-        ]
+        """The balances to write, in key order; they count as unchanged from here on."""
+        rows: list[Row] = []
+        for account, epoch, balance in self.changes:
+            balance.changed = False
+            rows.append((account, epoch, balance.received, balance.spent, balance.head))
+        self.changes.clear()
         rows.sort()
         return rows

@@ -16,7 +16,7 @@ from indexer import tables as t
 from indexer.decode import Other
 from indexer.errors import MirrorInconsistent
 from indexer.project.rows import AMOUNTS, Batch, Row
-from indexer.project.state import Counters, Network, Versions
+from indexer.project.state import Memory, Network, Versions
 from wallet_sdk.epochs import EPOCH_MAX
 
 _ZERO: Final = bytes(20)
@@ -38,18 +38,19 @@ class Clearing:
     """Folds the logs that are no Transfer of Points."""
 
     def __init__(
-        self, conn: Connection, network: Network, batch: Batch, counters: Counters
+        self, conn: Connection, network: Network, batch: Batch, memory: Memory, before: int
     ) -> None:
         self._conn = conn
         self._network = network
         self._appended = batch.appended
         self._trade = batch.trade
-        self._counters = counters
-        self._positions: dict[int, int] = {}
+        self._memory = memory
+        self._positions = memory.positions
+        # State is read as it was before this log: a rebuild stands in the middle of the rows.
+        self._before = before
         self.merchants = Versions(conn, t.merchants)
         self.members = Versions(conn, t.members)
         self.passes = Versions(conn, t.passes)
-        self._treasury: dict[str, int] | None = None
         # Passes burnt and minted in the transaction at hand, until a recovery joins them.
         self._burnt: list[Row] = []
         self._minted: list[tuple[int, Row]] = []
@@ -127,7 +128,10 @@ class Clearing:
         if known is None:
             e = t.events.c
             found = self._conn.execute(
-                sa.select(e.balance).where(e.merchant == merchant).order_by(e.id.desc()).limit(1)
+                sa.select(e.balance)
+                .where(e.merchant == merchant, e.id < self._before)
+                .order_by(e.id.desc())
+                .limit(1)
             ).scalar_one_or_none()
             known = self._positions[merchant] = found or 0
         return known
@@ -192,13 +196,15 @@ class Clearing:
             self._money(log, "held", into * int(v["value"]))
 
     def _money(self, log: Other, column: str, amount: int) -> None:
-        if self._treasury is None:
+        sums = self._memory.treasury
+        if sums is None:
             row = self._conn.execute(
                 sa.select(t.treasury).order_by(t.treasury.c.id.desc()).limit(1)
             ).one_or_none()
-            self._treasury = {name: 0 if row is None else getattr(row, name) for name in _TREASURY}
-        self._treasury[column] += amount
-        self._version(t.treasury, (log.id, *(self._treasury[name] for name in _TREASURY)))
+            sums = {name: 0 if row is None else getattr(row, name) for name in _TREASURY}
+            self._memory.treasury = sums
+        sums[column] += amount
+        self._version(t.treasury, (log.id, *(sums[name] for name in _TREASURY)))
 
     def _succession(self, log: Other, _time: int) -> None:
         # A successor's logs come from an address that this mirror was not told of.
@@ -214,7 +220,8 @@ class Clearing:
         member, is_member = log.values["member"], bool(log.values["is_member"])
         before = self.members.newest(member)
         was_member = before is not None and before[2]
-        self._counters.members += is_member - was_member
+        if self._memory.counters is not None:
+            self._memory.counters.members += is_member - was_member
         row = (member, log.id, is_member)
         self.members.put((member,), row)
         self._version(t.members, row)

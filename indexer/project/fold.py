@@ -18,7 +18,7 @@ from indexer.project.clearing import Clearing
 from indexer.project.refunds import Refunds
 from indexer.project.rows import FLOW_COLUMNS, Batch
 from indexer.project.state import (
-    Counters,
+    Memory,
     Network,
     load_accounts,
     load_counters,
@@ -44,35 +44,42 @@ def month_of(time: int) -> int:
 
 
 def project(
-    conn: Connection, network: Network, blocks: Sequence[tuple[Header, BlockLogs]]
+    conn: Connection,
+    network: Network,
+    blocks: Sequence[tuple[Header, BlockLogs]],
+    memory: Memory,
 ) -> Batch:
     """The rows that these blocks add, continuing from what the mirror holds.
 
-    Raises MirrorInconsistent when the logs cannot be true.
+    What `memory` knows of it is not read again; the caller clears it when the rows are not
+    committed. Raises MirrorInconsistent when the logs cannot be true.
     """
-    projection = Projection(conn, network, blocks)
+    projection = Projection(conn, network, blocks, memory)
     for header, logs in blocks:
         projection.block(header, logs)
     return projection.finish()
 
 
 class Projection:
-    """One fold over a range of blocks, counting on from `counters` (None: from the mirror's)."""
+    """One fold over a range of blocks."""
 
     def __init__(
         self,
         conn: Connection,
         network: Network,
         blocks: Sequence[tuple[Header, BlockLogs]],
-        counters: Counters | None = None,
+        memory: Memory,
     ) -> None:
         logs = [block for _, block in blocks]
         first_time = blocks[0][0].time if blocks else network.schedule.first_start
         self._conn = conn
         self._network = network
         self.batch = Batch()
-        self._counters = load_counters(conn) if counters is None else counters
-        self._clearing = Clearing(conn, network, self.batch, self._counters)
+        if memory.counters is None:
+            memory.counters = load_counters(conn)
+        self._counters = memory.counters
+        self._before = t.first_id(blocks[0][0].number) if blocks else 0
+        self._clearing = Clearing(conn, network, self.batch, memory, self._before)
         self._clearing.members.preload_members(
             {log.values["member"] for log in others(logs, "Points", "MemberSet")}
         )
@@ -83,10 +90,14 @@ class Projection:
             }
         )
         self._accounts: Accounts = load_accounts(
-            conn, logs, self._live(first_time)[0], self.batch.appended[t.entries]
+            conn,
+            logs,
+            self._live(first_time)[0],
+            self.batch.appended[t.entries],
+            memory.balances,
         )
         self._refunds = Refunds(conn)
-        self._supply: dict[int, list[int]] = {}
+        self._supply = memory.supply
         self._supply_changed: set[int] = set()
         self._movements = self.batch.appended[t.movements]
         self._issues: list[Move] = []
@@ -110,8 +121,10 @@ class Projection:
         self._live_epochs = self._live(header.time)
         items = logs.items
         position = -1
-        issues = self._issues
-        for at, item in enumerate(items):
+        at, end = 0, len(items)
+        while at < end:
+            item = items[at]
+            at += 1
             at_position = item.position if isinstance(item, Other) else item[1]
             if at_position != position:
                 self._end_transaction(header.number)
@@ -119,9 +132,13 @@ class Projection:
             if isinstance(item, Other):
                 self._other(item)
             elif item[2] is None:
-                issues.append(item)
+                # A batch is a run of such logs, 99 of 100 of all: taken at one stroke.
+                first = at - 1
+                while at < end and type(items[at]) is tuple and items[at][2] is None:  # type: ignore[index]
+                    at += 1
+                self._issues += cast("list[Move]", items[first:at])
             else:
-                self._moved(item, items[at + 1] if at + 1 < len(items) else None)
+                self._moved(item, items[at] if at < end else None)
         self._end_transaction(header.number)
         self._end_block(header, logs)
 
@@ -205,13 +222,14 @@ class Projection:
         merchant, points = log.values["merchant"], log.values["points"]
         epoch = log.values["epoch"]
         moves = self._issues
-        total = 0
-        append = self._movements.append
-        for log_id, position, _, receiver, value in moves:
-            total += value
-            append((log_id, position, "issue", None, receiver, value, merchant))
-        # An answer of the node that leaves a log out shows here.
-        if total != points or epoch != self._live_epochs[-1]:
+        total = sum([move[4] for move in moves])
+        self._movements += [
+            (log_id, position, "issue", None, receiver, value, merchant)
+            for log_id, position, _, receiver, value in moves
+        ]
+        # A log that the node left out shows here; so does a run over two transactions.
+        torn = not moves or moves[0][1] != log.position or moves[-1][1] != log.position
+        if torn or total != points or epoch != self._live_epochs[-1]:
             raise MirrorInconsistent(
                 t.block_of(log.id),
                 f"a batch of merchant {merchant} says {points} points in epoch {epoch}, its "
@@ -278,7 +296,7 @@ class Projection:
             s = t.supply.c
             row = self._conn.execute(
                 sa.select(s.issued, s.returned, s.redeemed, s.refunded)
-                .where(s.epoch == epoch)
+                .where(s.epoch == epoch, s.block < t.block_of(self._before))
                 .order_by(s.block.desc())
                 .limit(1)
             ).one_or_none()

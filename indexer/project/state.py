@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Table
@@ -17,6 +17,9 @@ from indexer.project.accounts import Accounts, Balance, Lot
 from indexer.project.rows import Row
 from wallet_sdk.epochs import EpochSchedule
 
+_CACHED_ACCOUNTS: Final = 50_000
+"""About 20 MB; more members than that are read again now and then."""
+
 
 @dataclass(frozen=True, slots=True)
 class Network:
@@ -26,31 +29,55 @@ class Network:
     schedule: EpochSchedule
 
 
+class BalanceCache:
+    """Balances, so that members who come again are not read again."""
+
+    def __init__(self) -> None:
+        self.by_epoch: dict[int, dict[bytes, Balance]] = {}
+        self._known: set[bytes] = set()
+        self._oldest = 0
+
+    def clear(self) -> None:
+        """Forgets everything."""
+        self.by_epoch = {}
+        self._known = set()
+        self._oldest = 0
+
+    def load(self, conn: Connection, accounts: set[bytes], oldest_live_epoch: int) -> None:
+        """Makes the live balances of these accounts known."""
+        # An epoch that becomes "live" again is a chain whose time went back: a fork.
+        if len(self._known) > _CACHED_ACCOUNTS or oldest_live_epoch < self._oldest:
+            self.clear()
+        self._oldest = oldest_live_epoch
+        for epoch in [e for e in self.by_epoch if e < oldest_live_epoch]:
+            del self.by_epoch[epoch]
+        missing = accounts - self._known
+        self._known |= missing
+        for account, epoch, received, spent, head in bulk.select_in(
+            conn,
+            "SELECT account, epoch, received, spent, head FROM balances "
+            "WHERE account IN {keys} AND epoch >= ?",
+            missing,
+            oldest_live_epoch,
+        ):
+            balance = Balance(received, spent, head)
+            self.by_epoch.setdefault(epoch, {})[bytes(account)] = balance
+
+
 def load_accounts(
-    conn: Connection, blocks: Sequence[BlockLogs], oldest_live_epoch: int, entries: list[Row]
+    conn: Connection,
+    blocks: Sequence[BlockLogs],
+    oldest_live_epoch: int,
+    entries: list[Row],
+    cache: BalanceCache,
 ) -> Accounts:
     """The accounts that these blocks touch; `entries` collects what the fold appends."""
-    touched: set[bytes] = set()
-    spenders: set[bytes] = set()
-    for block in blocks:
-        for item in block.items:
-            if type(item) is tuple:
-                if item[2] is not None:
-                    spenders.add(item[2])
-                    touched.add(item[2])
-                if item[3] is not None:
-                    touched.add(item[3])
-    balances: dict[int, dict[bytes, Balance]] = {}
-    for account, epoch, received, spent, head in bulk.select_in(
-        conn,
-        "SELECT account, epoch, received, spent, head FROM balances "
-        "WHERE account IN {keys} AND epoch >= ?",
-        touched,
-        oldest_live_epoch,
-    ):
-        balances.setdefault(epoch, {})[bytes(account)] = Balance(received, spent, head)
+    moves = [item for block in blocks for item in block.items if type(item) is tuple]
+    spenders = {move[2] for move in moves if move[2] is not None}
+    touched = {move[3] for move in moves if move[3] is not None}
+    cache.load(conn, touched | spenders, oldest_live_epoch)
     return Accounts(
-        balances=balances,
+        balances=cache.by_epoch,
         lots=_load_lots(conn, spenders, oldest_live_epoch),
         spenders=spenders,
         entries=entries,
@@ -154,8 +181,29 @@ def load_counters(conn: Connection) -> Counters:
 def others(blocks: Sequence[BlockLogs], contract: str, *names: str) -> list[Other]:
     """Logs of these names among the blocks' others."""
     return [
-        item
+        log
         for block in blocks
-        for item in block.items
-        if type(item) is Other and item.contract == contract and item.name in names
+        for log in block.others
+        if log.contract == contract and log.name in names
     ]
+
+
+class Memory:
+    """What the one writer of a mirror remembers from range to range: the state as its last commit
+    left it. To be cleared after anything else was written, or not committed.
+    """
+
+    def __init__(self) -> None:
+        self.balances = BalanceCache()
+        self.counters: Counters | None = None
+        self.positions: dict[int, int] = {}
+        self.supply: dict[int, list[int]] = {}
+        self.treasury: dict[str, int] | None = None
+
+    def clear(self) -> None:
+        """Forgets everything; it is read again where it is needed."""
+        self.balances.clear()
+        self.counters = None
+        self.positions = {}
+        self.supply = {}
+        self.treasury = None

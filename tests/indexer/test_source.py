@@ -79,6 +79,7 @@ def test_read__a_mirror_of_another_network__stops_before_writing(
 def test_read__a_log_that_is__stores_nothing_of_the_block(
     chain: ModelChain, sqlite_mirror: Engine, what: str
 ) -> None:
+    indexer_of(chain, sqlite_mirror).run_once()
     time = chain.head.time + 10
     chain.issue(1, [(actor("ada"), 500), (actor("bob"), 300)], time)
     chain.mine(time)
