@@ -7,6 +7,7 @@ another schema version are dropped, to be filled again.
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine import URL, make_url
 
 from indexer.tables import SCHEMA_VERSION, metadata, mirror_schema
+from wallet_sdk.errors import InputInvalid
 
 SCHEMA: Final = "mirror"
 _BUSY_TIMEOUT_MS: Final = 30_000
@@ -54,7 +56,8 @@ def _open_postgres(url: URL) -> Engine:
         # One snapshot a transaction, so that the parts of an answer belong together. The indexer is
         # the only writer, so nothing can fail to serialize.
         isolation_level="REPEATABLE READ",
-        connect_args={"options": f"-csearch_path={SCHEMA}"},
+        # What a crash of the server may lose are the last commits, and the chain still has them.
+        connect_args={"options": f"-csearch_path={SCHEMA} -csynchronous_commit=off"},
         pool_pre_ping=True,
     )
 
@@ -113,3 +116,28 @@ def drop_tables(conn: Connection) -> None:
 
 def _table_names(conn: Connection) -> list[str]:
     return sa.inspect(conn).get_table_names(schema=SCHEMA if is_postgres(conn) else None)
+
+
+def grant_reader(conn: Connection, role: str) -> None:
+    """Lets `role` read the mirror and nothing else, tables of later versions included. Makes the
+    role, without a password, when there is none. PostgreSQL alone. Raises InputInvalid.
+    """
+    if not is_postgres(conn):
+        raise InputInvalid("roles are PostgreSQL's; a SQLite file is read by whoever may read it")
+    if not re.fullmatch(r"[a-z_][a-z0-9_]{0,62}", role):
+        raise InputInvalid(f"a role is lower-case letters, digits and _, got {role!r:.80}")
+    known = conn.execute(
+        sa.text("SELECT 1 FROM pg_roles WHERE rolname = :role"), {"role": role}
+    ).scalar_one_or_none()
+    if known is None:
+        conn.exec_driver_sql(f"CREATE ROLE {role} LOGIN")
+    for statement in (
+        "GRANT USAGE ON SCHEMA {schema} TO {role}",
+        "GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {role}",
+        "ALTER DEFAULT PRIVILEGES IN SCHEMA {schema} GRANT SELECT ON TABLES TO {role}",
+        "ALTER ROLE {role} SET search_path = {schema}",
+        "ALTER ROLE {role} SET default_transaction_read_only = on",
+        # A forgotten query must not hold a snapshot for days.
+        "ALTER ROLE {role} SET statement_timeout = '60s'",
+    ):
+        conn.exec_driver_sql(statement.format(schema=SCHEMA, role=role))

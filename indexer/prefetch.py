@@ -11,12 +11,13 @@ from typing import Final, TypeVar
 
 T = TypeVar("T")
 
-_AHEAD: Final = 2
-"""Pieces that wait to be written: enough to hide the node's latency, few enough to bound memory."""
+_AHEAD: Final = 4
+"""Pieces that wait to be written: enough to hide the node's latency and to make a transaction worth
+its pages, few enough to bound memory (a decoded piece takes 1 MB)."""
 _PUT_S: Final = 0.1
 
 
-_COLLECT_EVERY: Final = 200_000
+_COLLECT_EVERY: Final = 20_000
 
 
 @contextlib.contextmanager
@@ -24,7 +25,8 @@ def fewer_collections() -> Iterator[None]:
     """Lets the garbage collector look at new objects less often.
 
     Logs are some ten objects each and none of them is in a cycle; with the usual threshold of 700
-    the collector took a third of all the time of a backfill.
+    the collector took a third of all the time of a backfill. It must still run: the HTTP client
+    ties each answer of megabytes into a cycle.
     """
     before = gc.get_threshold()
     gc.set_threshold(_COLLECT_EVERY, *before[1:])
@@ -43,8 +45,8 @@ class _End:
 
 @contextlib.contextmanager
 def prefetched(pieces: Callable[[], Iterator[T]]) -> Iterator[Iterator[list[T]]]:
-    """Runs the iterator in a thread of its own, two pieces ahead; gives what is there, one piece at
-    least and three at most.
+    """Runs the iterator in a thread of its own, a few pieces ahead; gives what is there, one
+    piece at least.
 
     Its error is raised where the pieces are taken, after those that came before it. Leaving the
     block ends the thread after the piece in hand.

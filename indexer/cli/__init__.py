@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import signal
 import threading
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -17,6 +16,14 @@ import typer
 from indexer import audit as checks
 from indexer import queries
 from indexer import rebuild as rebuilding
+from indexer.cli import statements
+from indexer.cli.options import (
+    DataOption,
+    DeploymentOption,
+    JsonOption,
+    MirrorOption,
+    RpcOption,
+)
 from indexer.cli.output import (
     EXIT_DIFFERENT,
     answer,
@@ -27,6 +34,7 @@ from indexer.cli.output import (
     progress_bar,
 )
 from indexer.cli.place import Place, finality
+from indexer.database import grant_reader
 from indexer.digest import mirror_digest
 from indexer.sync import Indexer
 
@@ -35,27 +43,6 @@ app = typer.Typer(
     no_args_is_help=True,
     help="The mirror: the chain in SQL. Fill it, look at it, make it anew, verify it.",
 )
-
-DataOption = Annotated[
-    Path | None,
-    typer.Option("--data", help="Folder of a network's data (default: .banyan/demo)."),
-]
-MirrorOption = Annotated[
-    str | None,
-    typer.Option(
-        "--mirror",
-        help="SQL URL of the mirror: sqlite:///FILE or postgresql://... (default: in DATA).",
-    ),
-]
-RpcOption = Annotated[
-    str | None,
-    typer.Option("--rpc", help="JSON-RPC URL of the chain (default: the network running in DATA)."),
-]
-DeploymentOption = Annotated[
-    Path | None,
-    typer.Option("--deployment", help="deployment.json of the network (default: in DATA)."),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Answer with one JSON object.")]
 
 
 def register(root: typer.Typer) -> None:
@@ -185,6 +172,23 @@ def verify(
         raise typer.Exit(EXIT_DIFFERENT)
 
 
+@app.command()
+def reader(
+    role: Annotated[str, typer.Argument(help="The role's name; it is made when there is none.")],
+    mirror: MirrorOption = None,
+    data: DataOption = None,
+) -> None:
+    """Let a PostgreSQL role read the mirror, and nothing else, with its own tools.
+
+    It sees the schema `mirror` without naming it; a query of more than a minute is ended. What
+    stands in the tables is told in docs/MIRROR.md.
+    """
+    place = Place(data, mirror)
+    with failing(False), place.open() as engine, engine.begin() as conn:
+        grant_reader(conn, role)
+    typer.echo(f"{role} may read the mirror")
+
+
 def audit(
     data: DataOption = None,
     mirror: MirrorOption = None,
@@ -205,3 +209,7 @@ def audit(
         print_audit(found)
     if not found.holds:
         raise typer.Exit(EXIT_DIFFERENT)
+
+
+app.command()(statements.statement)
+app.command()(statements.settlement)

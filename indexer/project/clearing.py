@@ -34,6 +34,15 @@ _MONEY: Final[Mapping[str, tuple[str, int]]] = {
 }
 
 
+_MERCHANT_COLUMNS: Final[Mapping[str, tuple[str, str]]] = {
+    "MerchantStatusSet": ("status", "status"),
+    "CreditLimitSet": ("credit_limit", "limit"),
+    "OwnerSet": ("owner", "owner"),
+    "ProfileSet": ("profile_hash", "profile_hash"),
+}
+"""Events that change one column of a merchant, and the argument that is copied there."""
+
+
 class Clearing:
     """Folds the logs that are no Transfer of Points."""
 
@@ -54,22 +63,6 @@ class Clearing:
         # Passes burnt and minted in the transaction at hand, until a recovery joins them.
         self._burnt: list[Row] = []
         self._minted: list[tuple[int, Row]] = []
-        self._handlers: dict[tuple[str, str], Callable[[Other, int], None]] = {
-            ("Coalition", "MerchantRegistered"): self._registered,
-            ("Coalition", "MerchantStatusSet"): self._changed(status="status"),
-            ("Coalition", "CreditLimitSet"): self._changed(credit_limit="limit"),
-            ("Coalition", "OwnerSet"): self._changed(owner="owner"),
-            ("Coalition", "ProfileSet"): self._changed(profile_hash="profile_hash"),
-            ("Coalition", "TillKeySet"): self._till_key,
-            ("Coalition", "TermsSet"): self._terms,
-            ("Coalition", "EpochClosed"): self._closed,
-            ("Coalition", "Recovered"): self._recovered,
-            ("Points", "MemberSet"): self._member,
-            ("Points", "CoalitionChanged"): self._succession,
-            ("MembershipPass", "Transfer"): self._pass_moved,
-            ("MembershipPass", "TierSet"): self._tier,
-            ("BankReceipt", "Transfer"): self._asset_moved,
-        }
 
     def new_transaction(self) -> None:
         """What one transaction did with passes does not join with the next one's."""
@@ -119,9 +112,9 @@ class Clearing:
                 log.data,
             )
         )
-        handler = self._handlers.get((log.contract, name))
+        handler = _HANDLERS.get((log.contract, name))
         if handler is not None:
-            handler(log, time)
+            handler(self, log, time)
 
     def _position(self, merchant: int) -> int:
         known = self._positions.get(merchant)
@@ -144,25 +137,21 @@ class Clearing:
         self.merchants.put((v["merchant"],), row)
         self._version(t.merchants, row)
 
-    def _changed(self, **columns: str) -> Callable[[Other, int], None]:
-        """A handler that copies arguments into columns of the merchant's next version."""
+    def _changed(self, log: Other, _time: int) -> None:
+        """Copies the argument into its column of the merchant's next version."""
+        column, argument = _MERCHANT_COLUMNS[log.name or ""]
+        merchant = log.values["merchant"]
+        before = self.merchants.newest(merchant)
+        if before is None:
+            raise MirrorInconsistent(
+                t.block_of(log.id), f"{log.name or log.id}: merchant {merchant} is unknown"
+            )
         names = [c.name for c in t.merchants.columns]
-
-        def handle(log: Other, _time: int) -> None:
-            merchant = log.values["merchant"]
-            before = self.merchants.newest(merchant)
-            if before is None:
-                raise MirrorInconsistent(
-                    t.block_of(log.id),
-                    f"{log.name or log.id}: merchant {merchant} is unknown",
-                )
-            after = dict(zip(names, before, strict=True)) | {"id": log.id}
-            after |= {column: log.values[argument] for column, argument in columns.items()}
-            row = tuple(after[name] for name in names)
-            self.merchants.put((merchant,), row)
-            self._version(t.merchants, row)
-
-        return handle
+        after = dict(zip(names, before, strict=True))
+        after |= {"id": log.id, column: log.values[argument]}
+        row = tuple(after[name] for name in names)
+        self.merchants.put((merchant,), row)
+        self._version(t.merchants, row)
 
     def _till_key(self, log: Other, _time: int) -> None:
         v = log.values
@@ -257,6 +246,22 @@ class Clearing:
                     row = (*minted[:4], *burnt[4:6])
                     self._appended[t.passes][at] = row
                     self.passes.put(row[:2], row)
+
+
+# Not on the object: bound methods there would make a cycle, and the rows wait for the collector.
+_HANDLERS: Final[Mapping[tuple[str, str], Callable[[Clearing, Other, int], None]]] = {
+    ("Coalition", "MerchantRegistered"): Clearing._registered,
+    **{("Coalition", name): Clearing._changed for name in _MERCHANT_COLUMNS},
+    ("Coalition", "TillKeySet"): Clearing._till_key,
+    ("Coalition", "TermsSet"): Clearing._terms,
+    ("Coalition", "EpochClosed"): Clearing._closed,
+    ("Coalition", "Recovered"): Clearing._recovered,
+    ("Points", "MemberSet"): Clearing._member,
+    ("Points", "CoalitionChanged"): Clearing._succession,
+    ("MembershipPass", "Transfer"): Clearing._pass_moved,
+    ("MembershipPass", "TierSet"): Clearing._tier,
+    ("BankReceipt", "Transfer"): Clearing._asset_moved,
+}
 
 
 def _token(token_id: Any) -> tuple[int, bytes]:
