@@ -74,6 +74,7 @@ OUTPUTS = [
     "evm.bytecode.object",
     "evm.deployedBytecode.object",
     "evm.deployedBytecode.immutableReferences",
+    "storageLayout",
 ]
 
 
@@ -122,8 +123,11 @@ def compile_group(wanted: dict[str, Export], runs: int) -> dict[str, dict[str, A
 def with_office(coalition: dict[str, Any], office: dict[str, Any]) -> None:
     """Adds to the ABI of the Coalition what it asks of its office by delegation.
 
-    Ends the program when both halves answer to the same call: the doors would hide the office.
+    Ends the program when both halves answer to the same call (the doors would hide the office), or
+    when they do not agree where things are stored: they run on one state.
     """
+    if coalition["storage"] != office["storage"]:
+        sys.exit("Coalition and CoalitionOffice lay their storage out differently")
     doors = {json.dumps(item, sort_keys=True) for item in coalition["abi"]}
     names = {item["name"] for item in coalition["abi"] if item["type"] == "function"}
     for item in office["abi"]:
@@ -151,6 +155,10 @@ def artefact(name: str, output: dict[str, Any]) -> dict[str, Any]:
         "bytecode": "0x" + output["evm"]["bytecode"]["object"],
         "deployedBytecode": "0x" + deployed["object"],
         "immutableReferences": places,
+        "storage": [
+            (place["label"], place["slot"], place["offset"])
+            for place in output.get("storageLayout", {}).get("storage", [])
+        ],
     }
 
 
@@ -162,7 +170,11 @@ def code_size_bytes(compiled: dict[str, Any]) -> int:
 def render(compiled: dict[str, Any]) -> str:
     """One ABI item a line: small files whose diffs can be read."""
     items = ",\n".join("    " + json.dumps(item, separators=(",", ":")) for item in compiled["abi"])
-    rest = {key: value for key, value in compiled.items() if key not in ("abi", "contractName")}
+    rest = {
+        key: value
+        for key, value in compiled.items()
+        if key not in ("abi", "contractName", "storage")
+    }
     tail = "".join(
         f',\n  "{key}": {json.dumps(value, separators=(",", ":"))}' for key, value in rest.items()
     )
