@@ -11,7 +11,6 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from gateway.demo.diary import Diary
 from gateway.demo.driver import Driver
 from gateway.demo.plan import Plan
 from gateway.demo.purchases import DAY_S, Day
@@ -130,8 +129,3 @@ def show_places(network: Network, plan: Plan, driver: Driver, address: str) -> N
     if driver.api_keys:
         typer.echo("Keys are shown this once; `banyan merchant key SLUG` makes another.")
     typer.echo("Ctrl-C stops everything; the next start goes on from here.")
-
-
-def days_left(plan: Plan, diary: Diary) -> int:
-    """Days of the plan that are not final yet."""
-    return plan.days - len(diary)
