@@ -137,6 +137,10 @@ class Contract:
     address: str
     name: str
 
+    def encode_selector(self, function: str) -> bytes:
+        """The first four bytes of calldata."""
+        return keccak(signature_of(functions(self.name)[function]).encode())[:4]
+
     def encode(self, function: str, *arguments: Any) -> bytes:
         """Calldata."""
         item = functions(self.name)[function]
