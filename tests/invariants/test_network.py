@@ -65,7 +65,7 @@ def run(calls_min: int, first_seed: int) -> None:
         stateful_step_count=STEPS,
         deadline=None,
         database=None,
-        # Steps taken away from a failing run can take minutes; SHRINK in the environment asks for it.
+        # Shrinking a failing run takes minutes: SHRINK in the environment asks for it.
         phases=(Phase.generate, *([Phase.shrink] if os.environ.get("SHRINK") else [])),
         suppress_health_check=list(HealthCheck),
     )
