@@ -52,13 +52,13 @@ class Importing:
 def importing(plan: Plan) -> Iterator[Importing]:
     """A bar while the purchases are carried in."""
     console = Console(stderr=True)
+    # Fits a terminal of 80 columns.
     columns = (
-        TextColumn("purchases of {task.fields[day]}"),
-        BarColumn(),
-        TextColumn("{task.completed:,.0f} of {task.total:,.0f} lines"),
-        TextColumn("{task.fields[rate]} purchases/s,"),
+        TextColumn("{task.fields[day]}"),
+        BarColumn(bar_width=14),
+        TextColumn("{task.completed:,.0f}/{task.total:,.0f} lines"),
+        TextColumn("{task.fields[rate]} purchases/s"),
         TimeRemainingColumn(),
-        TextColumn("left"),
     )
     with Progress(
         *columns, console=console, transient=True, disable=not console.is_terminal

@@ -207,7 +207,7 @@ def test_fresh__a_folder_of_somebody_else__untouched(tmp_path: Path) -> None:
 
 
 def test_fresh__a_network_of_an_older_format__deleted_and_nothing_else(tmp_path: Path) -> None:
-    for name in ("version", "chain.db", "orders.db-wal", "demo.json", "notes.txt"):
+    for name in ("version", "mirror.db.lock", "orders.db-wal", "demo.json", "notes.txt"):
         (tmp_path / name).write_text("0")
     (tmp_path / "secrets").mkdir()
     begin_anew(tmp_path)
