@@ -29,7 +29,7 @@ from indexer.auditor.pipeline import Pipeline
 from indexer.auditor.references import ReferenceList
 from indexer.auditor.replay import CoalitionUnknown, Replay, issues_of
 from indexer.auditor.source import BlockFetcher, Rpc
-from indexer.auditor.state import check_state_of_chain, return_cap
+from indexer.auditor.state import asset_is_receipt, check_state_of_chain, return_cap
 from indexer.auditor.storage import StorageProver
 
 if TYPE_CHECKING:
@@ -147,13 +147,14 @@ class Audit:
 
     def _replay(self, ledger: Ledger) -> Replay:
         network = self._network
+        self.outcome.asset_is_receipt = asset_is_receipt(self._rpc, network)
         figures = Figures(
             face_value=network.face_value,
             return_cap_bps=return_cap(self._rpc, network),
             schedule=network.schedule,
             policy=network.policy,
             points=network.address("Points"),
-            asset=network.address("BankReceipt"),
+            asset_is_receipt=self.outcome.asset_is_receipt,
             has_code=self._has_code,
         )
         return Replay(ledger, figures, frozenset(self._coalitions))
@@ -227,8 +228,8 @@ class Audit:
     def _check_calls(self, ledger: Ledger) -> None:
         network = self._network
         with self._timed("calls") as check:
-            points = network.address("Points")
-            asked = questions(ledger, network.schedule, points, network.face_value)
+            points, asset = network.address("Points"), network.address("BankReceipt")
+            asked = questions(ledger, network.schedule, points, asset, network.face_value)
             try:
                 for found in check_calls(self._rpc, ledger.block, asked):
                     if isinstance(found, int):
