@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import orjson
 import typer
@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from indexer.auditor.checks import CHECKS
-from indexer.auditor.errors import AuditError, Broken
+from indexer.auditor.errors import AuditError, Broken, CannotRun
 from indexer.auditor.network import read_network
 from indexer.auditor.outcome import Options
 from indexer.auditor.page import page_of
@@ -35,6 +35,9 @@ app = typer.Typer(
     help="Check a network against the chain: blocks, signatures, balances, laws. Trusts nobody.",
     rich_markup_mode="rich",
 )
+
+_READINGS_MAX: Final = 3
+"""Readings of a chain that is reorganised meanwhile."""
 
 find_place: Callable[[Path | None], tuple[str, Path, str]] | None = None
 """Given a data folder: node, deployment file, mirror. Set where the auditor is part of a program
@@ -107,7 +110,8 @@ def audit(
         str | None, typer.Option(help="SQL URL of a mirror to compare row by row.")
     ] = None,
     first: Annotated[
-        int | None, typer.Option("--from", help="First block to report on (default: all).")
+        int | None,
+        typer.Option("--from", help="First block to report on; those before are only replayed."),
     ] = None,
     last: LastOption = "finalized",
     report: Annotated[Path | None, typer.Option(help="Write the report as one HTML page.")] = None,
@@ -205,7 +209,12 @@ def run_audit(
     rpc = Rpc(rpc_url)
     try:
         with progress_bar(quiet) as progress:
-            outcome = Audit(rpc, network, options, progress).run()
+            for _ in range(_READINGS_MAX):
+                outcome = Audit(rpc, network, options, progress).run()
+                if not outcome.moved:
+                    break
+            else:
+                raise CannotRun("the chain changes while it is read: audit it --to finalized")
         return report_of(outcome, options, accepted, _repeat(rpc_url, deployment, options))
     finally:
         rpc.close()
