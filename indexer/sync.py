@@ -162,7 +162,7 @@ class Indexer:
         undone = self._undo_fork(head)
         blocks = logs = 0
         cursor = self._cursor()
-        start = self._first() if cursor is None else cursor.number + 1
+        start = self._deployment.first_block if cursor is None else cursor.number + 1
         with fewer_collections(), prefetched(lambda: self._chunks(start, head, stop)) as chunks:
             for chunk in _joined(chunks, head.final_block):
                 still_held()
@@ -179,9 +179,6 @@ class Indexer:
         if cursor is None:
             cursor = Header(start - 1, b"", b"", 0)
         return self._progress(cursor, head, blocks, logs, undone)
-
-    def _first(self) -> int:
-        return self._deployment.first_block
 
     def _chunks(self, start: int, head: Head, stop: threading.Event) -> Iterator[Chunk]:
         """Pieces of the chain in order: ranges below finality, single blocks above."""
@@ -256,7 +253,7 @@ class Indexer:
             on_chain = self._source.header(cursor.number)
             if on_chain is not None and on_chain.hash == cursor.hash:
                 return None
-            first = self._first()
+            first = self._deployment.first_block
             common = reorg.find_common(conn, cursor, self._source.header, first)
             if common is None:
                 raise WrongNetwork(
