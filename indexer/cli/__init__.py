@@ -1,4 +1,4 @@
-"""`banyan index`: the mirror from the command line; `banyan audit` is the auditor's own.
+"""`banyan index` and `banyan audit`: the mirror from the command line.
 
 Answers go to standard output, progress and errors to standard error; `--json` makes the answer one
 JSON object. Exit codes: 0 all is well, 1 a difference was found, 2 the command could not be done.
@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import signal
 import threading
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -17,8 +16,6 @@ import typer
 from indexer import audit as checks
 from indexer import queries
 from indexer import rebuild as rebuilding
-from indexer.auditor import cli as auditor
-from indexer.auditor import commands as auditor_commands
 from indexer.cli import statements
 from indexer.cli.options import (
     DataOption,
@@ -49,22 +46,9 @@ app = typer.Typer(
 
 
 def register(root: typer.Typer) -> None:
-    """Adds `index`, `audit`, `verify` and `publish-head` to the program's commands."""
+    """Adds `index` and `audit` to the program's commands."""
     root.add_typer(app, name="index")
-    auditor.find_place = _place_of
-    root.add_typer(auditor.app, name="audit")
-    root.command("verify")(auditor_commands.verify)
-    root.command("publish-head")(auditor_commands.publish_head)
-
-
-def _place_of(data: Path | None) -> tuple[str, Path, str]:
-    """Node, deployment file and mirror (if there is one) of a data folder, for the auditor."""
-    place = Place(data, None)
-    mirror = place.settings.mirror()
-    file = mirror.removeprefix("sqlite:///")
-    if file != mirror and not Path(file).exists():
-        mirror = ""
-    return place.rpc(), place.settings.deployment(), mirror
+    root.command("audit")(audit)
 
 
 @app.command()
@@ -205,17 +189,14 @@ def reader(
     typer.echo(f"{role} may read the mirror")
 
 
-@app.command("check")
-def check(
+def audit(
     data: DataOption = None,
     mirror: MirrorOption = None,
     rpc: RpcOption = None,
     deployment: DeploymentOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """A first look: mirror and chain at one block, account by account, and laws 1 to 4.
-
-    It believes the node's answers; `banyan audit` proves them.
+    """Compare mirror and chain at one block, account by account, and check laws 1 to 4.
 
     Exit code 1 when anything differs or a law does not hold.
     """

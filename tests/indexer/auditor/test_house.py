@@ -16,13 +16,7 @@ from indexer.auditor.layout import LAYOUTS
 
 ROOT = Path(__file__).parents[3]
 AUDITOR = ROOT / "indexer" / "auditor"
-ALLOWED = (
-    "indexer.auditor",
-    "wallet_sdk.abi",
-    "wallet_sdk.types",
-    "wallet_sdk.epochs",
-    "wallet_sdk.errors",
-)
+ALLOWED = ("indexer.auditor", "wallet_sdk.abi", "wallet_sdk.types", "wallet_sdk.epochs")
 
 
 def imported(file: Path) -> set[str]:

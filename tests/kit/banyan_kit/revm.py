@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -137,10 +136,6 @@ class Contract:
     chain: Chain
     address: str
     name: str
-
-    def encode_selector(self, function: str) -> bytes:
-        """The first four bytes of calldata."""
-        return keccak(signature_of(functions(self.name)[function]).encode())[:4]
 
     def encode(self, function: str, *arguments: Any) -> bytes:
         """Calldata."""
@@ -278,21 +273,14 @@ class Settings:
 ADMIN = "0x" + "a0" * 20
 
 
-def deploy_network(
-    settings: Settings | None = None, asset: Callable[[Chain], str] | None = None
-) -> Network:
-    """Deploys all contracts by ADMIN, who holds every role; `asset` deploys another settlement
-    asset than BankReceipt, by one transaction of ADMIN, and returns its address.
-    """
+def deploy_network(settings: Settings | None = None) -> Network:
+    """Deploys all contracts by ADMIN, who holds every role."""
     fixed = settings or Settings()
     chain = Chain(fixed.start)
     authority = chain.deploy_artefact(ADMIN, "AccessManager", ADMIN)
-    if asset is None:
-        receipts = chain.deploy_artefact(
-            ADMIN, "BankReceipt", "Receipt", "RCT", fixed.daily_limit, authority.address
-        )
-    else:
-        receipts = chain.contract("BankReceipt", asset(chain))
+    asset = chain.deploy_artefact(
+        ADMIN, "BankReceipt", "Receipt", "RCT", fixed.daily_limit, authority.address
+    )
     predicted = create_address(ADMIN, chain.nonce_of(ADMIN) + 3)
     points = chain.deploy_artefact(
         ADMIN,
@@ -310,7 +298,7 @@ def deploy_network(
     )
     parts = (
         points.address,
-        receipts.address,
+        asset.address,
         membership.address,
         fixed.face_value,
         fixed.return_cap_bps,
@@ -320,4 +308,4 @@ def deploy_network(
         ADMIN, "Coalition", *parts, fixed.terms, ZERO, authority.address, office.address
     )
     assert coalition.address == predicted
-    return Network(chain, authority, receipts, points, membership, office, coalition)
+    return Network(chain, authority, asset, points, membership, office, coalition)
