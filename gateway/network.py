@@ -124,6 +124,7 @@ def open_network(
             genesis_time=first_time,
             progress=progress,
             rpc_port=rpc_port,
+            anvil=settings.anvil,
         )
         stack.callback(chain.stop)
         rpc = Rpc(chain.rpc_url, timeout_s=RPC_TIMEOUT_S)

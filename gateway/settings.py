@@ -31,6 +31,10 @@ class Settings(BaseSettings):
     rpc_url: SecretStr | None = Field(
         default=None, description="JSON-RPC of the chain; the embedded network fills it in itself."
     )
+    anvil: Path | None = Field(
+        default=None,
+        description="The anvil that computes the embedded chain; default: the one npm installed.",
+    )
     deployment_file: Path | None = Field(
         default=None, description="deployment.json of the network; default: in the data folder."
     )

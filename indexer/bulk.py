@@ -73,6 +73,8 @@ def _upsert(conn: Connection, table: Table, rows: Sequence[Row], assignment: str
             f"CREATE TEMPORARY TABLE IF NOT EXISTS {beside} (LIKE {table.name}) "
             "ON COMMIT DELETE ROWS"
         )
+        # It may have served before in this transaction.
+        cursor.execute(f"TRUNCATE {beside}")
         _copy(conn, table, beside, rows)
         cursor.execute(f"INSERT INTO {table.name} SELECT * FROM {beside}{clause}")
     else:

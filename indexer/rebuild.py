@@ -55,14 +55,20 @@ def empty(engine: Engine) -> None:
 
 
 def rebuild(engine: Engine, on_progress: Report | None = None) -> MirrorDigest:
-    """Derives every row anew. Raises MirrorBusy, MirrorEmpty, MirrorInconsistent."""
-    with writer_lock(engine, wait_s=0):
-        with engine.begin() as conn:
-            for table in (*t.JOURNALS, *t.TOTALS):
-                conn.execute(sa.delete(table))
-            _derive(conn, conn, on_progress)
-        with engine.connect() as conn:
-            return mirror_digest(conn)
+    """Derives every row anew; the digest then. Raises MirrorBusy, MirrorEmpty,
+    MirrorInconsistent.
+    """
+    rebuild_rows(engine, on_progress)
+    with engine.connect() as conn:
+        return mirror_digest(conn)
+
+
+def rebuild_rows(engine: Engine, on_progress: Report | None = None) -> int:
+    """As `rebuild` without the digest; gives the number of logs."""
+    with writer_lock(engine, wait_s=0), engine.begin() as conn:
+        for table in (*t.JOURNALS, *t.TOTALS):
+            conn.execute(sa.delete(table))
+        return _derive(conn, conn, on_progress)
 
 
 def verify(engine: Engine, on_progress: Report | None = None) -> Verification:
@@ -90,7 +96,7 @@ def verify(engine: Engine, on_progress: Report | None = None) -> Verification:
     )
 
 
-def _derive(source: Connection, target: Connection, report: Report | None) -> None:
+def _derive(source: Connection, target: Connection, report: Report | None) -> int:
     network = _network(source)
     total = source.execute(sa.select(sa.func.max(t.blocks.c.logs_so_far))).scalar_one() or 0
     memory = Memory()
@@ -103,6 +109,7 @@ def _derive(source: Connection, target: Connection, report: Report | None) -> No
         store.write(target, batch)
         if report is not None:
             report(memory.counters.logs, total)
+    return memory.counters.logs
 
 
 def _forget(conn: Connection, first: int, last: int) -> None:

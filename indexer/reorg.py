@@ -16,35 +16,62 @@ from sqlalchemy import Connection
 
 from indexer import bulk, store
 from indexer import tables as t
+from indexer.database import is_postgres
 from indexer.project import Header
 from indexer.project.rows import FLOW_COLUMNS, Sums, Trade
+from indexer.queries.common import block_number
+from wallet_sdk.epochs import EpochSchedule
 
+# What the undone movements did to each account's epoch. The points of an issue are of the epoch of
+# its block, so 99 of 100 rows follow from movements alone; the others are read from the entries.
+_UNDONE_ISSUES = """
+INSERT INTO undone
+SELECT receiver, {epoch}, SUM(points), 0 FROM movements
+WHERE id BETWEEN {first} AND {last} AND kind = 'issue'
+GROUP BY receiver
+"""
+_UNDONE_OTHERS = """
+INSERT INTO undone
+SELECT e.account, e.epoch,
+    SUM(CASE WHEN e.points > 0 THEN e.points ELSE 0 END),
+    SUM(CASE WHEN e.points < 0 THEN -e.points ELSE 0 END)
+FROM (
+    SELECT sender AS account, id FROM movements
+    WHERE id >= {bound} AND kind <> 'issue' AND sender IS NOT NULL
+    UNION
+    SELECT receiver, id FROM movements
+    WHERE id >= {bound} AND kind <> 'issue' AND receiver IS NOT NULL
+) AS moved JOIN entries e ON e.account = moved.account AND e.id = moved.id
+WHERE true
+GROUP BY e.account, e.epoch
+ON CONFLICT (account, epoch) DO UPDATE SET
+    received = undone.received + excluded.received, spent = undone.spent + excluded.spent
+"""
+# An epoch whose oldest unspent entry goes had nothing unspent before it; where a spend was undone,
+# the head is found anew.
 _SUBTRACT = """
 UPDATE balances SET
     received = balances.received - undone.received,
     spent = balances.spent - undone.spent,
-    head = CASE WHEN undone.spent = 0 AND balances.head < {bound} THEN balances.head END
-FROM (
-    SELECT e.account, e.epoch,
-        SUM(CASE WHEN e.points > 0 THEN e.points ELSE 0 END) AS received,
-        SUM(CASE WHEN e.points < 0 THEN -e.points ELSE 0 END) AS spent
-    FROM undone_entries u JOIN entries e ON e.account = u.account AND e.id = u.id
-    GROUP BY e.account, e.epoch
-) AS undone
+    head = CASE WHEN balances.head < {bound} THEN balances.head END
+FROM undone
 WHERE balances.account = undone.account AND balances.epoch = undone.epoch
 """
-# Only where a spend was undone, or the queue's first entry with it, is the head to be found anew.
+# One side at a time: over a union, SQLite looks at every entry there is.
+_ENTRIES = """
+DELETE FROM entries WHERE (account, id) IN (
+    SELECT {side}, id FROM movements WHERE id >= {bound} AND {side} IS NOT NULL
+)
+"""
+# Correlated, but only over the few accounts whose spends were undone, each over its own entries; as
+# a join, SQLite would look at every balance there is.
 _HEADS = """
-UPDATE balances SET head = found.head
-FROM (
-    SELECT b.account, b.epoch, MIN(e.id) AS head
-    FROM (SELECT DISTINCT account FROM undone_entries) u
-    JOIN balances b ON b.account = u.account AND b.head IS NULL AND b.received > b.spent
-    JOIN entries e ON e.account = b.account AND e.epoch = b.epoch
-        AND e.points > 0 AND e.prior + e.points > b.spent
-    GROUP BY b.account, b.epoch
-) AS found
-WHERE balances.account = found.account AND balances.epoch = found.epoch
+UPDATE balances SET head = (
+    SELECT MIN(e.id) FROM entries e
+    WHERE e.account = balances.account AND e.epoch = balances.epoch
+        AND e.points > 0 AND e.prior + e.points > balances.spent
+)
+WHERE (account, epoch) IN (SELECT account, epoch FROM undone WHERE spent > 0)
 """
 
 
@@ -123,6 +150,11 @@ def undo(conn: Connection, common: Header, final_block: int) -> None:
     In the caller's transaction: readers see the mirror before or after, nothing between.
     """
     bound = t.first_id(common.number + 1)
+    if is_postgres(conn):
+        # Few rows out of large tables, and a temporary table that the planner knows nothing of:
+        # left to itself it reads whole tables.
+        conn.exec_driver_sql("SET LOCAL enable_hashjoin = off")
+        conn.exec_driver_sql("SET LOCAL enable_mergejoin = off")
     _undo_trade(conn, bound)
     _undo_flows(conn, bound)
     _undo_balances(conn, bound)
@@ -135,18 +167,19 @@ def _undo_trade(conn: Connection, bound: int) -> None:
     """Months and epochs of merchants, by the same rule that added them, backwards."""
     e, b = t.events.c, t.blocks.c
     trade = Trade()
-    months = {
-        row.number: row.month
-        for row in conn.execute(sa.select(b.number, b.month).where(b.number >= t.block_of(bound)))
-    }
-    for row in conn.execute(
-        sa.select(e.id, e.name, e.merchant, e.epoch, e.points, e.amount).where(
-            e.id >= bound, e.amount.is_not(None)
+    kind = (e.name, e.merchant, b.month, e.epoch)
+    for name, merchant, month, epoch, number, points, amount in conn.execute(
+        sa.select(
+            *kind,
+            sa.func.count(),
+            sa.func.coalesce(sa.func.sum(e.points), 0),
+            sa.func.sum(e.amount, type_=e.amount.type),
         )
+        .select_from(t.events.join(t.blocks, b.number == block_number(e.id)))
+        .where(e.id >= bound, e.amount.is_not(None))
+        .group_by(*kind)
     ):
-        trade.add(
-            row.name, row.merchant, months[t.block_of(row.id)], row.epoch, row.points, row.amount
-        )
+        trade.add(name, merchant, month, epoch, int(points), amount, number)
     _take_off(conn, trade.months)
     _take_off(conn, trade.epochs)
 
@@ -161,7 +194,7 @@ def _undo_flows(conn: Connection, bound: int) -> None:
             t.movements.join(
                 t.entries,
                 sa.and_(e.account == sa.func.coalesce(m.sender, m.receiver), e.id == m.id),
-            ).join(t.blocks, b.number == m.id // sa.literal_column(str(t.IDS_PER_BLOCK)))
+            ).join(t.blocks, b.number == block_number(m.id))
         )
         .where(m.id >= bound, m.kind.in_(FLOW_COLUMNS))
         .group_by(m.kind, m.merchant, month, e.epoch, e.issuer)
@@ -180,27 +213,40 @@ def _take_off(conn: Connection, sums: Sums) -> None:
 
 
 def _undo_balances(conn: Connection, bound: int) -> None:
+    key = "BYTEA" if is_postgres(conn) else "BLOB"
     conn.exec_driver_sql(
-        "CREATE TEMPORARY TABLE IF NOT EXISTS undone_entries AS "
-        "SELECT account, id FROM entries WHERE 1 = 0"
+        f"CREATE TEMPORARY TABLE IF NOT EXISTS undone (account {key}, epoch INTEGER, "
+        "received BIGINT, spent BIGINT, PRIMARY KEY (account, epoch))"
     )
-    conn.exec_driver_sql("DELETE FROM undone_entries")
-    for side in ("sender", "receiver"):
-        conn.exec_driver_sql(
-            f"INSERT INTO undone_entries SELECT {side}, id FROM movements "
-            f"WHERE id >= {bound} AND {side} IS NOT NULL AND "
-            "(sender IS NULL OR receiver IS NULL OR sender <> receiver)"
-        )
-    conn.exec_driver_sql(_SUBTRACT.format(bound=bound))
-    conn.exec_driver_sql(
-        "DELETE FROM balances WHERE received = 0 AND account IN "
-        "(SELECT account FROM undone_entries)"
-    )
-    conn.exec_driver_sql(
-        "DELETE FROM entries WHERE (account, id) IN (SELECT account, id FROM undone_entries)"
-    )
-    conn.exec_driver_sql(_HEADS)
-    conn.exec_driver_sql("DELETE FROM undone_entries")
+    conn.exec_driver_sql("DELETE FROM undone")
+    for epoch, first, last in _epochs_above(conn, bound):
+        conn.exec_driver_sql(_UNDONE_ISSUES.format(epoch=epoch, first=first, last=last))
+    for statement in (
+        _UNDONE_OTHERS.format(bound=bound),
+        _SUBTRACT.format(bound=bound),
+        "DELETE FROM balances WHERE received = 0 AND (account, epoch) IN "
+        "(SELECT account, epoch FROM undone)",
+        _ENTRIES.format(bound=bound, side="receiver"),
+        _ENTRIES.format(bound=bound, side="sender"),
+        _HEADS,
+        "DELETE FROM undone",
+    ):
+        conn.exec_driver_sql(statement)
+
+
+def _epochs_above(conn: Connection, bound: int) -> list[tuple[int, int, int]]:
+    """Epochs of the undone blocks, each with the first and last id that its blocks can have."""
+    network = conn.execute(sa.select(t.network)).one()
+    schedule = EpochSchedule(network.epoch_first_start, network.epoch_length, network.validity)
+    b = t.blocks.c
+    found: dict[int, tuple[int, int, int]] = {}
+    for number, time in conn.execute(
+        sa.select(b.number, b.time).where(b.number >= t.block_of(bound)).order_by(b.number)
+    ):
+        epoch = schedule.epoch_at(max(time, schedule.first_start))
+        first = found[epoch][1] if epoch in found else t.first_id(number)
+        found[epoch] = (epoch, first, t.first_id(number + 1) - 1)
+    return list(found.values())
 
 
 def _delete_above(conn: Connection, block: int, bound: int) -> None:

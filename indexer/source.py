@@ -13,12 +13,13 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from indexer.decode import BlockLogs, Decoder
+from indexer.endpoints import Endpoints
 from indexer.errors import SourceContradicts, WrongNetwork
 from indexer.project import Header
 from wallet_sdk.contracts import Deployment
 from wallet_sdk.errors import RpcError, RpcUnavailable
 from wallet_sdk.rpc import Rpc
-from wallet_sdk.types import digest_bytes, keccak256
+from wallet_sdk.types import digest_bytes, keccak256, to_hex
 
 LOGS_PER_RANGE: Final = 4_000
 """Logs that one request should bring: 2.5 MB of JSON, and 8 MB while it is parsed; under the
@@ -66,14 +67,14 @@ class Chunk:
 
 
 class Source:
-    """One node, read for one deployment."""
+    """The nodes, read for one deployment."""
 
     def __init__(
-        self, rpc: Rpc, deployment: Deployment, confirmations: int | str = "finalized"
+        self, nodes: Endpoints, deployment: Deployment, confirmations: int | str = "finalized"
     ) -> None:
         if confirmations != "finalized" and (isinstance(confirmations, str) or confirmations < 0):
             raise ValueError(f"confirmations: a number or 'finalized', not {confirmations!r}")
-        self._rpc = rpc
+        self._nodes = nodes
         self._deployment = deployment
         self._confirmations = confirmations
         self._decoder = Decoder(deployment.addresses)
@@ -85,8 +86,11 @@ class Source:
     def head(self) -> Head:
         """The newest block, after making sure that this is the deployment's chain.
 
-        Raises WrongNetwork, RpcUnavailable, RpcError.
+        Raises WrongNetwork, RpcUnavailable, RpcError, SourceContradicts.
         """
+        return self._nodes.ask(self._head)
+
+    def _head(self, node: Rpc) -> Head:
         calls: list[tuple[str, list[Any]]] = [
             ("eth_chainId", []),
             ("eth_getBlockByNumber", ["0x0", False]),
@@ -94,27 +98,32 @@ class Source:
         ]
         if self._confirmations == "finalized":
             calls.append(("eth_getBlockByNumber", ["finalized", False]))
-        chain_id, genesis, newest, *final = self._rpc.batch(calls)
+        chain_id, genesis, newest, *final = node.batch(calls)
         wanted = self._deployment
-        if int(chain_id, 16) != wanted.chain_id:
+        if not isinstance(chain_id, str) or int(chain_id, 16) != wanted.chain_id:
             raise WrongNetwork(
-                f"the node serves chain {int(chain_id, 16)}, the deployment is on {wanted.chain_id}"
+                f"the node serves chain {_number(chain_id)}, the deployment is on {wanted.chain_id}"
             )
-        if genesis is None or genesis["hash"] != wanted.genesis_hash:
+        first = to_hex(_header(genesis).hash)
+        if first != wanted.genesis_hash:
             raise WrongNetwork(
-                f"the node's genesis is {genesis and genesis['hash']}, "
-                f"the deployment's {wanted.genesis_hash}"
+                f"the node's genesis is {first}, the deployment's {wanted.genesis_hash}"
             )
         header = _header(newest)
         if isinstance(self._confirmations, int):
             return Head(header, header.number - self._confirmations)
-        final_block = int(final[0]["number"], 16) if final[0] else 0
+        # A young chain has no final block yet, and some nodes say so with null.
+        final_block = _header(final[0]).number if final[0] else 0
         return Head(header, min(final_block, header.number))
 
     def header(self, number: int) -> Header | None:
         """The header of a block, None above the head."""
-        block = self._rpc.call("eth_getBlockByNumber", [hex(number), False])
-        return None if block is None else _header(block)
+
+        def ask(node: Rpc) -> Header | None:
+            block = node.call("eth_getBlockByNumber", [hex(number), False])
+            return None if block is None else _header(block)
+
+        return self._nodes.ask(ask)
 
     # ---- logs
 
@@ -123,10 +132,13 @@ class Source:
 
         For final blocks. Raises RpcUnavailable, RpcError (of one single block), SourceContradicts.
         """
+        return self._nodes.ask(lambda node: self._range(node, first, last))
+
+    def _range(self, node: Rpc, first: int, last: int) -> Chunk:
         span = min(self._span, last - first + 1)
         while True:
             try:
-                chunk = self._fetch(first, first + span - 1)
+                chunk = self._fetch(node, first, first + span - 1)
             except (RpcError, RpcUnavailable, SourceContradicts):
                 # One block is what cannot be halved; the caller waits and asks again.
                 if span == 1:
@@ -143,38 +155,39 @@ class Source:
 
     def block(self, number: int) -> Chunk | None:
         """One block above finality, read by its hash; None when there is none (any more)."""
-        raw = self._rpc.call("eth_getBlockByNumber", [hex(number), False])
+        return self._nodes.ask(lambda node: self._block(node, number))
+
+    def _block(self, node: Rpc, number: int) -> Chunk | None:
+        raw = node.call("eth_getBlockByNumber", [hex(number), False])
         if raw is None:
             return None
         header = _header(raw)
-        logs = self._rpc.call(
-            "eth_getLogs",
-            [{"blockHash": raw["hash"], "address": self._decoder.addresses}],
-        )
-        return self._chunk(number, number, logs, {number: (header, raw)})
+        logs = self._logs(node, {"blockHash": raw["hash"]})
+        return self._chunk(node, number, number, logs, {number: (header, raw)})
 
-    def _fetch(self, first: int, last: int) -> Chunk:
-        logs = self._logs({"fromBlock": hex(first), "toBlock": hex(last)})
+    def _fetch(self, node: Rpc, first: int, last: int) -> Chunk:
+        logs = self._logs(node, {"fromBlock": hex(first), "toBlock": hex(last)})
         if last - first < _ALL_HEADERS_BLOCKS:
             numbers = list(range(first, last + 1))
         else:
             numbers = sorted({first, last, *(int(n, 16) for n in {g["blockNumber"] for g in logs})})
-        answers = self._rpc.batch([("eth_getBlockByNumber", [hex(n), False]) for n in numbers])
+        answers = node.batch([("eth_getBlockByNumber", [hex(n), False]) for n in numbers])
         raws: dict[int, tuple[Header, dict[str, Any]]] = {}
         for number, raw in zip(numbers, answers, strict=True):
             if raw is None:
                 raise SourceContradicts(f"the node has no block {number} below its own head")
             raws[number] = (_header(raw), raw)
-        return self._chunk(first, last, logs, raws)
+        return self._chunk(node, first, last, logs, raws)
 
-    def _logs(self, criteria: dict[str, str]) -> list[dict[str, Any]]:
-        logs = self._rpc.call("eth_getLogs", [{**criteria, "address": self._decoder.addresses}])
+    def _logs(self, node: Rpc, criteria: dict[str, str]) -> list[dict[str, Any]]:
+        logs = node.call("eth_getLogs", [{**criteria, "address": self._decoder.addresses}])
         if not isinstance(logs, list):
             raise SourceContradicts("eth_getLogs gave no list")
         return logs
 
     def _chunk(
         self,
+        node: Rpc,
         first: int,
         last: int,
         logs: Sequence[dict[str, Any]],
@@ -189,7 +202,7 @@ class Source:
                 )
             blocks.append((found[0], block))
         self._check_links([header for header, _ in raws.values()])
-        self._check_blooms(raws, {block.number for _, block in blocks})
+        self._check_blooms(node, raws, {block.number for _, block in blocks})
         return Chunk(
             first=first, last=raws[last][0], parent_hash=raws[first][0].parent_hash, blocks=blocks
         )
@@ -203,9 +216,10 @@ class Source:
                 )
 
     def _check_blooms(
-        self, raws: dict[int, tuple[Header, dict[str, Any]]], with_logs: set[int]
+        self, node: Rpc, raws: dict[int, tuple[Header, dict[str, Any]]], with_logs: set[int]
     ) -> None:
-        """A block whose bloom may hold one of our addresses, and no logs: asked once more by hash.
+        """A block whose bloom may hold one of our addresses, and no logs: asked once more by hash,
+        here and of the other nodes.
 
         Blooms have false positives; an omitted log has none.
         """
@@ -214,12 +228,28 @@ class Source:
                 continue
             bloom = int(raw.get("logsBloom") or "0x0", 16)
             if any(bloom & bits == bits for bits in self._blooms):
-                logs = self._logs({"blockHash": raw["hash"]})
-                if logs:
-                    raise SourceContradicts(f"the node left out {len(logs)} logs of block {number}")
+                for asked in (node, *self._nodes.others(node)):
+                    if logs := self._second_opinion(asked, raw["hash"]):
+                        raise SourceContradicts(
+                            f"the node left out {len(logs)} logs of block {number}"
+                        )
+
+    def _second_opinion(self, node: Rpc, block_hash: str) -> list[dict[str, Any]]:
+        """The logs of a block, none when this node cannot tell: it may be behind."""
+        try:
+            return self._logs(node, {"blockHash": block_hash})
+        except (RpcUnavailable, RpcError):
+            return []
 
 
-def _header(raw: dict[str, Any]) -> Header:
+def _number(text: object) -> object:
+    try:
+        return int(str(text), 16)
+    except ValueError:
+        return text
+
+
+def _header(raw: Any) -> Header:
     try:
         return Header(
             number=int(raw["number"], 16),

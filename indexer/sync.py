@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-import sqlalchemy as sa
 from sqlalchemy import Connection, Engine
 
 from indexer import reorg, store
-from indexer import tables as t
+from indexer.endpoints import Endpoints
 from indexer.errors import MirrorBusy, MirrorInconsistent, SourceContradicts, WrongNetwork
+from indexer.identity import belong_together
 from indexer.lock import writer_lock
 from indexer.prefetch import fewer_collections, prefetched
 from indexer.project import Header, Memory, Network, project
@@ -27,7 +27,7 @@ from indexer.source import Chunk, Head, Source
 from wallet_sdk.contracts import Deployment
 from wallet_sdk.errors import RpcError, RpcUnavailable
 from wallet_sdk.rpc import Rpc
-from wallet_sdk.types import address_bytes, digest_bytes
+from wallet_sdk.types import address_bytes
 
 log: Final = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ POLL_S: Final = 1.0
 """How often the head is asked for when nothing wakes the indexer."""
 _BACK_OFF_S_MAX: Final = 30.0
 _RPC_TIMEOUT_S: Final = 60.0
-"""A busy node may take long over 8,000 logs; a shorter time-out would halve the range in vain."""
+"""A busy node may take long over 4,000 logs; a shorter time-out would halve the range in vain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,19 +67,25 @@ def write_chunk(
 
 
 class Indexer:
-    """Keeps one mirror of one deployment. Only one indexer writes a mirror; others wait."""
+    """Keeps one mirror of one deployment. Only one indexer writes a mirror; others wait.
+
+    `rpc_url` is a node, or several that serve the same chain: when one fails, the next is asked.
+    """
 
     def __init__(
         self,
-        rpc_url: str | Rpc,
+        rpc_url: str | Rpc | Sequence[str | Rpc],
         deployment: Deployment,
         engine: Engine,
         *,
         confirmations: int | str = "finalized",
         on_progress: Callable[[Progress], None] | None = None,
     ) -> None:
-        self._rpc = Rpc(rpc_url, timeout_s=_RPC_TIMEOUT_S) if isinstance(rpc_url, str) else rpc_url
-        self._source = Source(self._rpc, deployment, confirmations)
+        urls = [rpc_url] if isinstance(rpc_url, str | Rpc) else rpc_url
+        self._nodes = Endpoints(
+            [Rpc(url, timeout_s=_RPC_TIMEOUT_S) if isinstance(url, str) else url for url in urls]
+        )
+        self._source = Source(self._nodes, deployment, confirmations)
         self._deployment = deployment
         self._engine = engine
         self._network = Network(address_bytes(deployment.address("Coalition")), deployment.schedule)
@@ -88,7 +94,7 @@ class Indexer:
 
     def close(self) -> None:
         """Closes the connections to the node; the engine is the caller's."""
-        self._rpc.close()
+        self._nodes.close()
 
     # ---- doors
 
@@ -152,11 +158,11 @@ class Indexer:
     def _catch_up(self, still_held: Callable[[], None], stop: threading.Event) -> Progress:
         head = self._source.head()
         with self._engine.begin() as conn:
-            self._check_network(conn)
+            belong_together(conn, self._deployment)
         undone = self._undo_fork(head)
         blocks = logs = 0
         cursor = self._cursor()
-        start = self._first() if cursor is None else cursor.number + 1
+        start = self._deployment.first_block if cursor is None else cursor.number + 1
         with fewer_collections(), prefetched(lambda: self._chunks(start, head, stop)) as chunks:
             for chunk in _joined(chunks, head.final_block):
                 still_held()
@@ -173,9 +179,6 @@ class Indexer:
         if cursor is None:
             cursor = Header(start - 1, b"", b"", 0)
         return self._progress(cursor, head, blocks, logs, undone)
-
-    def _first(self) -> int:
-        return self._deployment.first_block
 
     def _chunks(self, start: int, head: Head, stop: threading.Event) -> Iterator[Chunk]:
         """Pieces of the chain in order: ranges below finality, single blocks above."""
@@ -250,7 +253,7 @@ class Indexer:
             on_chain = self._source.header(cursor.number)
             if on_chain is not None and on_chain.hash == cursor.hash:
                 return None
-            first = self._first()
+            first = self._deployment.first_block
             common = reorg.find_common(conn, cursor, self._source.header, first)
             if common is None:
                 raise WrongNetwork(
@@ -271,33 +274,6 @@ class Indexer:
         )
         return undone
 
-    def _check_network(self, conn: Connection) -> None:
-        """Writes what the mirror is of, or makes sure that it is of this deployment."""
-        d = self._deployment
-        wanted = {
-            "one": 1,
-            "chain_id": d.chain_id,
-            "genesis_hash": digest_bytes(d.genesis_hash),
-            "first_block": d.first_block,
-            "coalition": address_bytes(d.address("Coalition")),
-            "points": address_bytes(d.address("Points")),
-            "face_value": d.face_value,
-            "epoch_first_start": d.epoch_first_start,
-            "epoch_length": d.epoch_length,
-            "validity": d.validity,
-        }
-        row = conn.execute(sa.select(t.network)).mappings().one_or_none()
-        if row is None:
-            conn.execute(t.network.insert().values(wanted))
-            return
-        for name, value in wanted.items():
-            if row[name] != value:
-                raise WrongNetwork(
-                    f"the mirror is of another network: its {name} is {_shown(row[name])}, "
-                    f"the deployment's {_shown(value)}; use another database, or empty this one "
-                    "with `banyan index rebuild --from-chain`"
-                )
-
 
 def _joined(taken: Iterator[list[Chunk]], final_block: int) -> Iterator[Chunk]:
     """What waits of final blocks in one piece, for one transaction: the more at once, the fewer
@@ -312,10 +288,6 @@ def _joined(taken: Iterator[list[Chunk]], final_block: int) -> Iterator[Chunk]:
                 yield joined
                 joined = piece
         yield joined
-
-
-def _shown(value: object) -> str:
-    return "0x" + value.hex() if isinstance(value, bytes) else str(value)
 
 
 def _pause(seconds: float, stop: threading.Event, wake: threading.Event | None) -> None:

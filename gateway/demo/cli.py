@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from indexer.cli.output import failing
+from indexer.cli.output import EXIT_FAILED, failing
 
 DEFAULT_DATA = Path(".banyan/demo")
 
@@ -40,10 +40,13 @@ def demo(
     households (2017, dates shifted to end yesterday), shows the totals beside what the file says,
     and serves the pages until Ctrl-C. Started again it goes on from where it was.
     """
-    # Here, because it reads parquet: no other command should need that, or wait for its import.
-    from gateway.demo.purchases import Extent
-    from gateway.demo.run import Options, run
-
+    try:
+        # Here, because it reads parquet: no other command should need that, or wait for it.
+        from gateway.demo.purchases import Extent
+        from gateway.demo.run import Options, run
+    except ModuleNotFoundError as missing:
+        typer.echo(f"banyan: the demo needs {missing.name}: run `make install`", err=True)
+        raise typer.Exit(EXIT_FAILED) from missing
     extent = None if weeks is None and days is None else Extent(weeks or 53, days)
     with failing(False):
         raise typer.Exit(run(Options(data, extent, fresh, exit_, json_file, port)))

@@ -11,7 +11,6 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from gateway.demo.diary import Diary
 from gateway.demo.driver import Driver
 from gateway.demo.plan import Plan
 from gateway.demo.purchases import DAY_S, Day
@@ -53,13 +52,13 @@ class Importing:
 def importing(plan: Plan) -> Iterator[Importing]:
     """A bar while the purchases are carried in."""
     console = Console(stderr=True)
+    # Fits a terminal of 80 columns.
     columns = (
-        TextColumn("purchases of {task.fields[day]}"),
-        BarColumn(),
-        TextColumn("{task.completed:,.0f} of {task.total:,.0f} lines"),
-        TextColumn("{task.fields[rate]} purchases/s,"),
+        TextColumn("{task.fields[day]}"),
+        BarColumn(bar_width=14),
+        TextColumn("{task.completed:,.0f}/{task.total:,.0f} lines"),
+        TextColumn("{task.fields[rate]} purchases/s"),
         TimeRemainingColumn(),
-        TextColumn("left"),
     )
     with Progress(
         *columns, console=console, transient=True, disable=not console.is_terminal
@@ -130,8 +129,3 @@ def show_places(network: Network, plan: Plan, driver: Driver, address: str) -> N
     if driver.api_keys:
         typer.echo("Keys are shown this once; `banyan merchant key SLUG` makes another.")
     typer.echo("Ctrl-C stops everything; the next start goes on from here.")
-
-
-def days_left(plan: Plan, diary: Diary) -> int:
-    """Days of the plan that are not final yet."""
-    return plan.days - len(diary)

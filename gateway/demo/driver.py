@@ -42,8 +42,8 @@ class Driver:
         self._members: dict[int, str] = {}
         self._merchants: list[str] = []
 
-    def run(self, progress: Callable[[Day, bool], None], stopping: Callable[[], bool]) -> bool:
-        """Imports day by day; False when `stopping` said so in between.
+    def run(self, progress: Callable[[Day, bool], None], stopping: Callable[[], bool]) -> None:
+        """Imports day by day, until the end or until `stopping` says so in between.
 
         `progress(day, imported)` is told of each day, also of those that were done before. Raises
         ImportStuck, GatewayError, EmbeddedChainError.
@@ -53,12 +53,11 @@ class Driver:
         days = self._purchases.days(self._plan.extent)
         while (day := self._read(days)) is not None:
             if stopping():
-                return False
+                return
             known = self._diary.get(day.day) is not None
             if not known:
                 self._diary.add(self._import(day))
             progress(day, not known)
-        return True
 
     def _onboard(self) -> None:
         """Merchants with keys, registered and funded; what is there already stays as it is."""

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import lru_cache
 from pathlib import Path
 
 import pyarrow as pa
@@ -127,6 +128,7 @@ def _rows(path: Path) -> Iterator[tuple[int, int, int, float, float, int, int]]:
             yield from zip(*(column.to_pylist() for column in plain), strict=True)
 
 
+@lru_cache(maxsize=100_000)
 def _cents(amount: float) -> int:
     """Exact: the shortest decimal that is this float, times a hundred, must be whole."""
     cents = Decimal(repr(amount)) * 100

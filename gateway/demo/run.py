@@ -102,11 +102,12 @@ def _run(options: Options, purchases: Purchases, stopper: Stopper) -> int:
             stack.enter_context(serving(network.app, options.port))
         diary = Diary(options.data)
         driver = Driver(network, plan, purchases, diary)
-        left = display.days_left(plan, diary)
         stopper.gently = True
-        with display.importing(plan) as progress:
-            complete = driver.run(progress, stopper.asked)
-        if not complete:
+        left = plan.days - len(diary)
+        if left:
+            with display.importing(plan) as progress:
+                driver.run(progress, stopper.asked)
+        if len(diary) < plan.days:
             typer.echo(f"stopped with {len(diary)} of {plan.days} days final", err=True)
             return EXIT_INTERRUPTED
         if options.exit or left or options.json_file:

@@ -219,7 +219,8 @@ class EmbeddedChain:
                 self._running().offer(transaction.raw)
             except SubmitRefused as refused:
                 self._pending.remove([transaction])
-                log.warning("%s can no longer be mined: %s", transaction.hash, refused)
+                # Mined by a replay already, mostly; else its sender finds out and sends another.
+                log.info("%s waits no more: %s", transaction.hash, refused)
 
     def _recover(self) -> None:
         engine = self._running()

@@ -23,14 +23,8 @@ from gateway.settings import DATA_FORMAT
 FORMAT = str(DATA_FORMAT)
 # Everything that any part of Banyan writes into a data folder; the lock itself stays.
 OURS = (
-    "version",
-    "*.db",
-    "*.db-wal",
-    "*.db-shm",
-    "deployment.json",
-    "demo*.json*",
-    "secrets",
-    "run",
+    *("version", "deployment.json", "secrets", "run", "demo.json*", "demo-days.jsonl"),
+    *("*.db", "*.db-wal", "*.db-shm", "*.db.lock"),
 )
 
 

@@ -5,10 +5,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, func, insert, select
 
 from gateway import faults, ids
 from gateway.auth.keys import Role, new_key
+from gateway.auth.rotation import rotate_key
 from gateway.clock import NetworkClock
 from gateway.codes import MERCHANT_STATES
 from gateway.custody import Custody, Purpose
@@ -28,10 +29,6 @@ SLUG_LENGTH_MAX = 40
 NAME_LENGTH_MAX = 100
 # A deposit is a uint256 on chain; more than this is no money but a slip.
 AMOUNT_MAX = 2**62
-
-
-# Two keys at a time, so that one can be rotated while the other is in use.
-KEYS_ALIVE_MAX = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,18 +193,21 @@ class Merchants:
     def new_api_key(self, merchant: str, actor: str) -> tuple[str, str]:
         """A fresh key (id, text). Two may be alive, for rotation: older ones are revoked."""
         now = self._clock.now()
-        c = api_keys.c
         with self._database.write() as connection:
             row = self._row(connection, merchant)
-            text, key_row = new_key(Role.MERCHANT, row.id, now)
-            alive = select(c.id).where(c.merchant_id == row.id, c.revoked_at.is_(None))
-            ordered = alive.order_by(c.number.desc())
-            for old in list(connection.execute(ordered).scalars())[KEYS_ALIVE_MAX - 1 :]:
-                connection.execute(update(api_keys).where(c.id == old).values(revoked_at=now))
-            connection.execute(insert(api_keys), key_row)
-            detail = f"{key_row['id']} for {row.slug}"
+            key_id, text = rotate_key(connection, Role.MERCHANT, row.id, now)
+            detail = f"{key_id} for {row.slug}"
             connection.execute(insert(audit), _audit(now, actor, "api key", detail))
-        return str(key_row["id"]), text
+        return key_id, text
+
+    def new_operator_key(self, actor: str) -> tuple[str, str]:
+        """A fresh operator's key (id, text). Two may be alive, for rotation."""
+        now = self._clock.now()
+        with self._database.write() as connection:
+            key_id, text = rotate_key(connection, Role.OPERATOR, None, now)
+            detail = f"{key_id} for the operator"
+            connection.execute(insert(audit), _audit(now, actor, "api key", detail))
+        return key_id, text
 
     def _row(self, connection: Connection, merchant: str) -> Any:
         raw = ids.decode(ids.MERCHANT, merchant)

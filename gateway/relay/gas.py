@@ -18,7 +18,7 @@ each order (it refuses the whole relay rather than let an order run dry)."""
 _BASE: Final[dict[Kind, int]] = {
     Kind.JOIN: 76_000,
     Kind.ISSUE: 110_000,
-    Kind.REDEEM: 50_000,
+    Kind.REDEEM: 40_000,
     Kind.TRANSFER: 60_000,
 }
 ISSUE_ENTRY: Final = 8_600
@@ -41,4 +41,4 @@ def of_call(data: bytes, *, creates: bool) -> int:
     """
     if creates:
         return min(TRANSACTION_GAS_MAX, 3_000_000 + 260 * len(data))
-    return 500_000 + 40 * len(data)
+    return 1_500_000 + 40 * len(data)

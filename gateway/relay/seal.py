@@ -58,18 +58,16 @@ _WAITING_ISSUES = (
 
 def _waiting_of_members() -> Select[tuple[int, int, int, int]]:
     """The oldest waiting orders of each member: one with a long queue holds up nobody else."""
-    rank = func.row_number().over(partition_by=orders.c.member_id, order_by=orders.c.id)
-    ranked = (
-        select(
-            orders.c.id,
-            orders.c.kind,
-            orders.c.merchant_id,
-            orders.c.member_id,
-            rank.label("rank"),
-        )
+    # Materialized, so that it is read through the partial index of what waits. Ranking the table
+    # itself, SQLite walks every order there ever was for the sake of their sequence by member.
+    waiting = (
+        select(orders.c.id, orders.c.kind, orders.c.merchant_id, orders.c.member_id)
         .where(has(orders.c.state, State.ACCEPTED), ~has(orders.c.kind, Kind.ISSUE))
-        .subquery()
+        .cte("waiting")
+        .prefix_with("MATERIALIZED")
     )
+    rank = func.row_number().over(partition_by=waiting.c.member_id, order_by=waiting.c.id)
+    ranked = select(waiting, rank.label("rank")).subquery()
     c = ranked.c
     return (
         select(c.id, c.kind, c.merchant_id, c.member_id)

@@ -19,15 +19,18 @@ def asset_moved(ctx: Context, args: Args) -> None:
     sender, to, amount = args
     ledger = ctx.ledger
     balances = ledger.asset_balances
+    # Of somebody's token only the Coalition's part is followed: its other holders are legion.
+    ours = (ledger.coalition, *ledger.predecessors)
+    every = ctx.figures.asset_is_receipt
     if sender == ZERO:
         ledger.asset_supply += amount
-    else:
+    elif every or sender in ours:
         balances[sender] = balances.get(sender, 0) - amount
         if balances[sender] < 0:
             ctx.fail(REPLAY, "more of the asset left a holder than it had", "", shown(sender))
     if to == ZERO:
         ledger.asset_supply -= amount
-    else:
+    elif every or to in ours:
         balances[to] = balances.get(to, 0) + amount
     coalition = ledger.coalition
     if sender in ledger.predecessors and to == coalition:
@@ -87,6 +90,8 @@ def balance_attested(ctx: Context, args: Args) -> None:
 def approved(ctx: Context, args: Args) -> None:
     """An allowance: its slot is known from here on, its value is not replayed."""
     owner, spender, _ = args
+    if ctx.contract_name == "BankReceipt" and not ctx.figures.asset_is_receipt:
+        return
     ctx.ledger.approvals.add((ctx.contract, owner, spender))
 
 

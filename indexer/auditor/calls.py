@@ -28,13 +28,15 @@ def _call(signature: str, *words: int) -> bytes:
 
 
 def questions(
-    ledger: Ledger, schedule: EpochSchedule, points: bytes, face_value: int
+    ledger: Ledger, schedule: EpochSchedule, points: bytes, asset: bytes, face_value: int
 ) -> Iterator[_Question]:
     """Every balance, every position, supply and reserve, with what the replay gives."""
     epoch = schedule.epoch_at(max(ledger.timestamp, schedule.first_start))
     live = live_points(ledger, schedule)
     yield points, _call("totalSupply()"), live, "totalSupply"
     yield ledger.coalition, _call("reserve()"), live * face_value, "reserve"
+    holder = int.from_bytes(ledger.coalition, "big")
+    yield asset, _call("balanceOf(address)", holder), ledger.assets, "assets of the Coalition"
     for number, merchant in ledger.merchants.items():
         expected = merchant.position % 2**256
         what = f"position of merchant {number}"

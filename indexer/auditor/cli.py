@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import orjson
 import typer
@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from indexer.auditor.checks import CHECKS
-from indexer.auditor.errors import AuditError, Broken
+from indexer.auditor.errors import AuditError, Broken, CannotRun
 from indexer.auditor.network import read_network
 from indexer.auditor.outcome import Options
 from indexer.auditor.page import page_of
@@ -28,12 +28,21 @@ from indexer.auditor.run import Audit
 from indexer.auditor.source import Rpc
 from indexer.auditor.terminal import print_report
 from indexer.auditor.verdict import EXIT_BROKEN, EXIT_INCOMPLETE
+from wallet_sdk.errors import BanyanError
 
 app = typer.Typer(
     name="audit",
     help="Check a network against the chain: blocks, signatures, balances, laws. Trusts nobody.",
     rich_markup_mode="rich",
 )
+
+_READINGS_MAX: Final = 3
+"""Readings of a chain that is reorganised meanwhile."""
+
+find_place: Callable[[Path | None], tuple[str, Path, str]] | None = None
+"""Given a data folder: node, deployment file, mirror. Set where the auditor is part of a program
+that has such folders; by itself it is told everything.
+"""
 
 RpcOption = Annotated[str, typer.Option("--rpc", help="JSON-RPC URL of a node of the chain.")]
 DeploymentOption = Annotated[
@@ -52,7 +61,7 @@ def failing() -> Iterator[None]:
     except Broken as broken:
         typer.echo(f"A fact did not hold: {broken}", err=True)
         raise typer.Exit(EXIT_BROKEN) from broken
-    except (AuditError, OSError) as error:
+    except (AuditError, BanyanError, OSError) as error:
         typer.echo(f"The audit cannot be done: {error}", err=True)
         raise typer.Exit(EXIT_INCOMPLETE) from error
 
@@ -94,11 +103,15 @@ def audit(
     context: typer.Context,
     rpc: Annotated[str | None, typer.Option(help="JSON-RPC URL of a node of the chain.")] = None,
     deployment: Annotated[Path | None, typer.Option(help="deployment.json of the network.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of a network on this machine, instead of both.")
+    ] = None,
     mirror: Annotated[
         str | None, typer.Option(help="SQL URL of a mirror to compare row by row.")
     ] = None,
     first: Annotated[
-        int | None, typer.Option("--from", help="First block to report on (default: all).")
+        int | None,
+        typer.Option("--from", help="First block to report on; those before are only replayed."),
     ] = None,
     last: LastOption = "finalized",
     report: Annotated[Path | None, typer.Option(help="Write the report as one HTML page.")] = None,
@@ -134,6 +147,14 @@ def audit(
     # Long because typer reads the options off the signature.
     if context.invoked_subcommand is not None:
         return
+    if find_place is not None and (rpc is None or deployment is None):
+        with failing():
+            found = find_place(data)
+        rpc, deployment, mirror = (
+            rpc or found[0],
+            deployment or found[1],
+            mirror or found[2] or None,
+        )
     if rpc is None or deployment is None:
         raise typer.BadParameter("--rpc and --deployment are needed")
     _refuse_unknown(accept or ())
@@ -188,7 +209,12 @@ def run_audit(
     rpc = Rpc(rpc_url)
     try:
         with progress_bar(quiet) as progress:
-            outcome = Audit(rpc, network, options, progress).run()
+            for _ in range(_READINGS_MAX):
+                outcome = Audit(rpc, network, options, progress).run()
+                if not outcome.moved:
+                    break
+            else:
+                raise CannotRun("the chain changes while it is read: audit it --to finalized")
         return report_of(outcome, options, accepted, _repeat(rpc_url, deployment, options))
     finally:
         rpc.close()

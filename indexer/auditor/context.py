@@ -31,7 +31,7 @@ class Figures:
     schedule: EpochSchedule
     policy: Policy
     points: bytes
-    asset: bytes
+    asset_is_receipt: bool
     has_code: HasCode
 
 
@@ -59,6 +59,7 @@ class Context:
     pays: list[tuple[bytes, int]] = field(default_factory=list)
     log_index: int = 0
     contract: bytes = b""
+    contract_name: str = ""
     pass_burned: tuple[int, int, tuple[int, int]] | None = None
     """(log, token id, (tier, joined at)) of the last pass that was burnt."""
     leaves: list[bytes] = field(default_factory=list)

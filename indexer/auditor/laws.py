@@ -123,8 +123,8 @@ def laws_of(ledger: Ledger, schedule: EpochSchedule, face_value: int) -> list[La
         ),
         Law(
             *(4, "no debit takes a position under its limit"),
-            *("smallest position + limit", worst),
-            *("at least", 0),
+            *("smallest position + limit, where under 0", min(worst, 0)),
+            *("nothing under 0", 0),
             holds=worst >= 0,
             note="asked at every debit",
         ),

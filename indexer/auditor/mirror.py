@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -44,6 +45,9 @@ def open_snapshot(url: str) -> Iterator[sa.Connection]:
                 connect_args={"options": "-csearch_path=mirror"},
             )
         else:
+            # SQLite would make the file that it does not find.
+            if not Path(parsed.database or "").is_file():
+                raise CannotRun(f"the mirror cannot be read: there is no file {parsed.database}")
             engine = sa.create_engine(parsed, isolation_level="AUTOCOMMIT")
         with engine.connect() as conn:
             if parsed.get_backend_name() == "sqlite":

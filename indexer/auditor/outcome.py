@@ -60,3 +60,5 @@ class Outcome:
     events_replayed: int = 0
     zero_leaves: int = 0
     asset_is_receipt: bool = False
+    moved: bool = False
+    """The chain was reorganised while it was read: the findings are of no chain; read it again."""

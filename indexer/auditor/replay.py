@@ -95,6 +95,7 @@ class Replay:
         try:
             for i, event in enumerate(events):
                 ctx.log_index, ctx.contract = event.log_index, event.address
+                ctx.contract_name = event.contract
                 if event.address == points:
                     if event.name == "Transfer":
                         self._transfer(ctx, event, events[i + 1] if i + 1 < len(events) else None)

@@ -8,11 +8,12 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any, Final
 
+from indexer.auditor.checks import UNCHECKED, Check
 from indexer.auditor.errors import Finding
 from indexer.auditor.ledger import Flow, Ledger
 from indexer.auditor.outcome import Options, Outcome
 from indexer.auditor.statement import ReserveStatement, reserve_statement
-from indexer.auditor.verdict import WORDS, exit_code, open_checks
+from indexer.auditor.verdict import OPTIONAL, WORDS, exit_code, open_checks
 
 SCHEMA: Final = 1
 _STATUS: Final = {1: "active", 2: "suspended", 3: "leaving", 4: "closed"}
@@ -85,7 +86,7 @@ def report_of(
         ],
         "accepted": sorted(accepted),
         "trusted": outcome.trusted,
-        "checks": [c.as_json() for n, c in outcome.checks.items()],
+        "checks": [_check(check, asked) for check in outcome.checks.values()],
         "laws": [law.as_json() for law in outcome.laws],
         "reserve": None if statement is None else asdict(statement),
         "epochs": [] if ledger is None else _epochs(outcome, ledger),
@@ -98,6 +99,13 @@ def report_of(
         },
         "repeat": command,
     }
+
+
+def _check(check: Check, asked: frozenset[str]) -> dict[str, Any]:
+    content = check.as_json()
+    if check.verdict == UNCHECKED and check.name in OPTIONAL - asked:
+        content["verdict"] = "not asked"
+    return content
 
 
 def _epochs(outcome: Outcome, ledger: Ledger) -> list[dict[str, Any]]:

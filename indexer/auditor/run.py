@@ -5,17 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from indexer.auditor import checkpoint, heads
 from indexer.auditor.blocks import CheckedBlock, Watch
 from indexer.auditor.calls import check_calls, questions
 from indexer.auditor.checks import CHECKS, Check, check_of
+from indexer.auditor.conclusion import conclude
 from indexer.auditor.context import Figures
-from indexer.auditor.errors import Broken, CannotRun, NodeRefused
-from indexer.auditor.headers import Header, check_parent
+from indexer.auditor.errors import Broken, CannotRun, Finding, NodeRefused
+from indexer.auditor.headers import PARENTS, Header, check_parent
 from indexer.auditor.laws import laws_of, money_of
-from indexer.auditor.ledger import Ledger
+from indexer.auditor.ledger import Counts, Ledger
 from indexer.auditor.network import NetworkFile
 from indexer.auditor.opening import (
     check_chain,
@@ -29,7 +31,7 @@ from indexer.auditor.pipeline import Pipeline
 from indexer.auditor.references import ReferenceList
 from indexer.auditor.replay import CoalitionUnknown, Replay, issues_of
 from indexer.auditor.source import BlockFetcher, Rpc
-from indexer.auditor.state import check_state_of_chain, return_cap
+from indexer.auditor.state import asset_is_receipt, check_state_of_chain, return_cap
 from indexer.auditor.storage import StorageProver
 
 if TYPE_CHECKING:
@@ -68,10 +70,23 @@ class Audit:
                 self._read_chain(ledger)
                 self._after(ledger)
             except Broken as broken:
+                outcome.moved = self._has_moved(broken.finding)
                 outcome.checks[check_of(broken.finding)].broken(broken.finding)
-        self._conclude()
+        conclude(outcome)
         outcome.seconds = time.perf_counter() - began
         return outcome
+
+    def _has_moved(self, finding: Finding) -> bool:
+        """Whether a broken link is a reorganisation that came while blocks were read that nobody
+        had called final: asked again, the node gives a whole chain, and another one.
+        """
+        number = finding.block
+        if finding.check != PARENTS or not number or self._options.last == "finalized":
+            return False
+        above, below = read_header(self._rpc, number), read_header(self._rpc, number - 1)
+        seen = (finding.expected, finding.got)
+        whole = above.parent_hash == below.hash
+        return whole and ("0x" + below.hash.hex(), "0x" + above.parent_hash.hex()) != seen
 
     def _begin(self, stack: ExitStack) -> Ledger:
         rpc, network, options, outcome = self._rpc, self._network, self._options, self.outcome
@@ -85,6 +100,7 @@ class Audit:
             self._references = ReferenceList(options.references, outcome.checks["references"])
         ledger = opening_state(network, options, outcome, self._heads)
         outcome.first = ledger.block + 1
+        self._turn_page(ledger)
         if self._mirror is not None:
             self._mirror.begin(outcome.first)
         self._coalitions += [c for c in [ledger.coalition] if c not in self._coalitions]
@@ -105,8 +121,8 @@ class Audit:
     # ---- the chain
 
     def _read_chain(self, ledger: Ledger) -> None:
-        outcome, options = self.outcome, self._options
-        events_before = ledger.counts.events
+        outcome = self.outcome
+        events_before = ledger.counts.events if self._options.first is None else 0
         saved_at = time.monotonic()
         outstanding = [head for head in self._heads if head.block > ledger.block]
         replay = self._replay(ledger)
@@ -114,6 +130,7 @@ class Audit:
             try:
                 for block in self._blocks(ledger.block + 1, outcome.last):
                     self._take(replay, ledger, block)
+                    self._turn_page(ledger)
                     while outstanding and outstanding[0].block == ledger.block:
                         head = outstanding.pop(0)
                         heads.check_hash(head, ledger.block_hash)
@@ -121,8 +138,8 @@ class Audit:
                     outcome.header = block.header
                     total = outcome.last - outcome.first + 1
                     self._progress("blocks", ledger.block - outcome.first + 1, total)
-                    if options.state and time.monotonic() - saved_at > _SAVE_EVERY_S:
-                        checkpoint.save(options.state, ledger, self._network.digest)
+                    if self._state_file and time.monotonic() - saved_at > _SAVE_EVERY_S:
+                        checkpoint.save(self._state_file, ledger, self._network.digest)
                         saved_at = time.monotonic()
             except CoalitionUnknown as successor:
                 # Its logs were not decoded: read on from this block with its address known.
@@ -132,6 +149,18 @@ class Audit:
                 outcome.events_replayed = ledger.counts.events - events_before
         if outcome.header is None:
             self._nothing_new(ledger)
+
+    def _turn_page(self, ledger: Ledger) -> None:
+        """With `--from`, what came before is the opening: replayed all the same, not reported."""
+        if self._options.first is not None and ledger.block == self._options.first - 1:
+            ledger.flows.clear()
+            ledger.counts = Counts()
+            self.outcome.first = ledger.block + 1
+
+    @property
+    def _state_file(self) -> Path | None:
+        # A state whose figures begin in the middle is nothing to go on from.
+        return self._options.state if self._options.first is None else None
 
     def _nothing_new(self, ledger: Ledger) -> None:
         header = read_header(self._rpc, ledger.block)
@@ -147,13 +176,14 @@ class Audit:
 
     def _replay(self, ledger: Ledger) -> Replay:
         network = self._network
+        self.outcome.asset_is_receipt = asset_is_receipt(self._rpc, network)
         figures = Figures(
             face_value=network.face_value,
             return_cap_bps=return_cap(self._rpc, network),
             schedule=network.schedule,
             policy=network.policy,
             points=network.address("Points"),
-            asset=network.address("BankReceipt"),
+            asset_is_receipt=self.outcome.asset_is_receipt,
             has_code=self._has_code,
         )
         return Replay(ledger, figures, frozenset(self._coalitions))
@@ -203,8 +233,8 @@ class Audit:
         outcome, network = self.outcome, self._network
         header = outcome.header
         assert header is not None
-        if self._options.state is not None:
-            checkpoint.save(self._options.state, ledger, network.digest)
+        if self._state_file is not None:
+            checkpoint.save(self._state_file, ledger, network.digest)
         with self._timed("laws") as check:
             outcome.laws = laws_of(ledger, network.schedule, network.face_value)
             outcome.money = money_of(ledger, network.schedule, network.face_value)
@@ -227,8 +257,8 @@ class Audit:
     def _check_calls(self, ledger: Ledger) -> None:
         network = self._network
         with self._timed("calls") as check:
-            points = network.address("Points")
-            asked = questions(ledger, network.schedule, points, network.face_value)
+            points, asset = network.address("Points"), network.address("BankReceipt")
+            asked = questions(ledger, network.schedule, points, asset, network.face_value)
             try:
                 for found in check_calls(self._rpc, ledger.block, asked):
                     if isinstance(found, int):
@@ -237,43 +267,3 @@ class Audit:
                         check.broken(found.finding)
             except NodeRefused as error:
                 check.note = f"the node does not answer calls at that block: {error}"
-
-    def _conclude(self) -> None:
-        """What the reading of the chain comes to, check by check, as far as it came."""
-        outcome = self.outcome
-        if outcome.ledger is None:
-            return
-        counts, checks = outcome.ledger.counts, outcome.checks
-        reached = outcome.ledger.block >= outcome.last
-        unseen = "" if reached else f"up to block {outcome.ledger.block}"
-        checks["headers"].held(max(0, outcome.ledger.block - outcome.first + 1), "blocks", unseen)
-        if counts.bodies_unproven:
-            unknown = f"{counts.bodies_unproven} blocks hold transactions of an unknown type"
-            checks["transactions"].partly(counts.transactions, "transactions", unknown)
-        else:
-            checks["transactions"].held(counts.transactions, "transactions", unseen)
-        checks["receipts"].held(counts.transactions, "receipts", unseen)
-        checks["events"].held(counts.events, "events", unseen)
-        checks["replay"].held(counts.events, "events", _moves_note(counts.allowance_moves))
-        law = next((law.note for law in outcome.laws if law.number == 9), unseen)
-        if counts.contract_signatures + counts.orders_unseen:
-            checks["signatures"].partly(counts.signatures, "signatures", law)
-        else:
-            checks["signatures"].held(counts.signatures, "signatures", unseen)
-        for name, part in (
-            ("headers", "headers"),
-            ("transactions", "transactions"),
-            ("receipts", "receipts and bloom"),
-            ("signatures", "events, orders and signatures"),
-            ("replay", "replay"),
-        ):
-            checks[name].seconds += outcome.costs.seconds.get(part, 0.0)
-
-
-def _moves_note(moves: int) -> str:
-    if not moves:
-        return ""
-    return (
-        f"{moves} ERC-20 transfers went by an allowance or through another contract: that the "
-        "points moved was replayed, who allowed it is Points' own rule"
-    )

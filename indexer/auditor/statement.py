@@ -132,7 +132,10 @@ def _words(
             "That is a person's word, proven by nobody here."
         )
     else:
-        words.append("What the settlement token itself is worth was not examined.")
+        words.append(
+            "The settlement token's own storage was not proven: its layout is not known here. Its "
+            "Transfer logs were, and the node's answer agrees. What it is worth was not examined."
+        )
     words.append(
         "The figures were replayed from proven receipts and compared with the state root by "
         "Merkle proof."

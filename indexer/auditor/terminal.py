@@ -14,6 +14,7 @@ _MARKS: Final = {
     "broken": ("bold red", "BROKEN"),
     "partly": ("yellow", "in part"),
     "not checked": ("yellow", "not checked"),
+    "not asked": ("dim", "not asked"),
 }
 _BANNERS: Final = {0: "green", 1: "bold red", 2: "yellow"}
 

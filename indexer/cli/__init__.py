@@ -1,4 +1,4 @@
-"""`banyan index` and `banyan audit`: the mirror from the command line.
+"""`banyan index`: the mirror from the command line; `banyan audit` is the auditor's own.
 
 Answers go to standard output, progress and errors to standard error; `--json` makes the answer one
 JSON object. Exit codes: 0 all is well, 1 a difference was found, 2 the command could not be done.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import signal
 import threading
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -16,6 +17,8 @@ import typer
 from indexer import audit as checks
 from indexer import queries
 from indexer import rebuild as rebuilding
+from indexer.auditor import cli as auditor
+from indexer.auditor import commands as auditor_commands
 from indexer.cli import statements
 from indexer.cli.options import (
     DataOption,
@@ -46,9 +49,22 @@ app = typer.Typer(
 
 
 def register(root: typer.Typer) -> None:
-    """Adds `index` and `audit` to the program's commands."""
+    """Adds `index`, `audit`, `verify` and `publish-head` to the program's commands."""
     root.add_typer(app, name="index")
-    root.command("audit")(audit)
+    auditor.find_place = _place_of
+    root.add_typer(auditor.app, name="audit")
+    root.command("verify")(auditor_commands.verify)
+    root.command("publish-head")(auditor_commands.publish_head)
+
+
+def _place_of(data: Path | None) -> tuple[str, Path, str]:
+    """Node, deployment file and mirror (if there is one) of a data folder, for the auditor."""
+    place = Place(data, None)
+    mirror = place.settings.mirror()
+    file = mirror.removeprefix("sqlite:///")
+    if file != mirror and not Path(file).exists():
+        mirror = ""
+    return place.rpc(), place.settings.deployment(), mirror
 
 
 @app.command()
@@ -189,14 +205,17 @@ def reader(
     typer.echo(f"{role} may read the mirror")
 
 
-def audit(
+@app.command("check")
+def check(
     data: DataOption = None,
     mirror: MirrorOption = None,
     rpc: RpcOption = None,
     deployment: DeploymentOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Compare mirror and chain at one block, account by account, and check laws 1 to 4.
+    """A first look: mirror and chain at one block, account by account, and laws 1 to 4.
+
+    It believes the node's answers; `banyan audit` proves them.
 
     Exit code 1 when anything differs or a law does not hold.
     """

@@ -4,7 +4,8 @@
 same code serves backfill, the head and a rebuild.
 """
 
-from indexer.project.fold import Header, Projection, project
+from indexer.project.fold import Projection, project
+from indexer.project.header import Header
 from indexer.project.rows import Batch
 from indexer.project.state import Memory, Network
 

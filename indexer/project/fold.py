@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import cast
 
 import sqlalchemy as sa
@@ -15,6 +13,7 @@ from indexer.decode import BlockLogs, Item, Move, Other
 from indexer.errors import MirrorInconsistent
 from indexer.project.accounts import Accounts, Issue, Piece
 from indexer.project.clearing import Clearing
+from indexer.project.header import Header, month_of
 from indexer.project.refunds import Refunds
 from indexer.project.rows import FLOW_COLUMNS, Batch
 from indexer.project.state import (
@@ -25,22 +24,6 @@ from indexer.project.state import (
     others,
 )
 from wallet_sdk.buckets import unpack_buckets
-
-
-@dataclass(frozen=True, slots=True)
-class Header:
-    """A block's header; hashes are 32 bytes, `time` is the unix second."""
-
-    number: int
-    hash: bytes
-    parent_hash: bytes
-    time: int
-
-
-def month_of(time: int) -> int:
-    """yyyymm of a unix second in UTC."""
-    day = datetime.fromtimestamp(time, UTC)
-    return day.year * 100 + day.month
 
 
 def project(

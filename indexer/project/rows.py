@@ -79,12 +79,15 @@ class Trade:
         epoch: int | None,
         points: int | None,
         amount: int,
+        number: int = 1,
     ) -> None:
-        """One event; `amount` with the sign of its effect on the position."""
+        """One event, or `number` of one kind together; `amount` with the sign of its effect on the
+        position.
+        """
         count, sum_points, sum_money = _MONTH[name]
         key = (merchant, month)
         if count is not None:
-            self.months.add(key, _AT[count], 1)
+            self.months.add(key, _AT[count], number)
         if sum_points is not None:
             self.months.add(key, _AT[sum_points], points or 0)
         self.months.add(key, _AT[sum_money], abs(amount))

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
+import sqlalchemy as sa
 from sqlalchemy import func, select
 
 from gateway.books import Position
-from gateway.errors import IdempotencyKeyInUse, IdempotencyKeyReused
+from gateway.errors import IdempotencyKeyInUse, IdempotencyKeyReused, NotReady
 from gateway.model import POINTS_MAX, Accepted, NewOrder, OrderKind, Refused
 from gateway.orders.answers import Answer
 from gateway.orders.known import Request, hash_of
@@ -262,3 +264,42 @@ def test_accept__a_failing_neighbour__spoils_nobody_else(
     assert failed == [7]
     assert count(house, orders) == 15
     assert held(house) == (15 * 110, 0)
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_accept__backends_terminated_all_the_while__repeating_the_key_is_safe(house: House) -> None:
+    """A connection that dies at COMMIT leaves the outcome open; the stored key settles it."""
+    stop = threading.Event()
+    killer = sa.create_engine(house.database.engine.url, isolation_level="AUTOCOMMIT")
+
+    def terminate() -> None:
+        with killer.connect() as connection:
+            while not stop.wait(0.02):
+                connection.execute(
+                    sa.text(
+                        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                        "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                    )
+                )
+
+    thread = threading.Thread(target=terminate)
+    thread.start()
+    answers, refused = [], 0
+    try:
+        for number in range(40):
+            line = issue(house, f"r{number}", 1)
+            try:
+                answers.append(accept(house, line, key=f"key-{number}")[0])
+            except NotReady:
+                refused += 1
+                answers.append(None)
+    finally:
+        stop.set()
+        thread.join()
+        killer.dispose()
+    for number, answer in enumerate(answers):
+        again = accept(house, issue(house, f"r{number}", 1), key=f"key-{number}")[0]
+        assert isinstance(again, Accepted)
+        assert answer in (None, again)
+    assert count(house, orders) == 40
+    assert held(house) == (40 * 110, 0)

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -23,7 +24,7 @@ from tests.gateway.node import anvil
 from wallet_sdk.contracts import Deployment, Network
 from wallet_sdk.rpc import Rpc
 
-COMMANDS = ("demo", "serve", "deploy", "import", "merchant", "chain", "index", "audit")
+COMMANDS = ("demo", "serve", "deploy", "import", "merchant", "operator", "chain", "index", "audit")
 
 
 def run(*words: str) -> Result:
@@ -78,6 +79,15 @@ def test_network__from_nothing_to_an_import__all_by_commands(tmp_path: Path) -> 
     assert done(*paid) == {"merchant": "baker", "booked": False, "position": 150_000_000}
     fresh_key = done("merchant", "key", "baker", *data)
     assert fresh_key["api_key"] != made["api_key"]
+    keys = [done("operator", "key", *data)["api_key"] for _ in range(3)]
+    assert len(set(keys)) == 3
+    with sqlite3.connect(tmp_path / "data" / "orders.db") as book:
+        alive = book.execute(
+            "SELECT role, count(*) FROM api_keys WHERE revoked_at IS NULL GROUP BY role"
+        )
+        # The merchant's first and fresh key; of three operator's keys the first is revoked.
+        assert dict(alive.fetchall()) == {"merchant": 2, "operator": 2}
+    book.close()
 
     file = tmp_path / "in.csv"
     file.write_text("member,reference,amount\nada,r1,12.34\nben,r2,nonsense\nada,r3,1.00\n")

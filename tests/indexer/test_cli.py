@@ -61,7 +61,7 @@ def answer(*arguments: str | Path) -> dict[str, Any]:
         (("index", "status", "--data", "{empty}"), "run `banyan index run`"),
         (("index", "rebuild", "--data", "{empty}"), "the mirror holds no block yet"),
         (("index", "verify", "--data", "{empty}"), "the mirror holds no block yet"),
-        (("audit", "--data", "{empty}"), "the mirror holds no block yet"),
+        (("index", "check", "--data", "{empty}"), "the mirror holds no block yet"),
     ],
 )
 def test_command__something_is_missing__says_so_in_a_sentence(
@@ -82,7 +82,9 @@ def test_audit__a_node_that_does_not_answer__is_not_a_difference(
 ) -> None:
     mirror = f"sqlite:///{tmp_path / 'mirror.db'}"
     answer("index", "run", "--once", "--data", data, "--mirror", mirror)
-    result = banyan("audit", "--data", data, "--mirror", mirror, "--rpc", "http://127.0.0.1:1")
+    result = banyan(
+        "index", "check", "--data", data, "--mirror", mirror, "--rpc", "http://127.0.0.1:1"
+    )
     assert result.exit_code == 2
 
 
@@ -113,10 +115,10 @@ def test_index__filled_looked_at_rebuilt_and_verified__keeps_one_digest(
         answer("index", "verify", *place)["digest"],
     }
     assert len(digests) == 1
-    audited = answer("audit", *place)
+    audited = answer("index", "check", *place)
     assert audited["mirror_equals_chain"]
     assert audited["conservation"]
-    shown = banyan("audit", *place)
+    shown = banyan("index", "check", *place)
     assert shown.exit_code == 0
     assert "the mirror equals the chain" in shown.stdout
 

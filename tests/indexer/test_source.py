@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import pytest
 from mirror_model import ModelChain, RefusedByNode, actor
 from sqlalchemy import Engine, func, inspect, select
 
-from indexer import queries, tables
+from indexer import queries, rebuild, tables
+from indexer.digest import mirror_digest
+from indexer.endpoints import Endpoints
 from indexer.errors import MirrorEmpty, SourceContradicts, WrongNetwork
 from indexer.source import LOGS_PER_RANGE, Source
 from indexer.sync import Indexer
 from wallet_sdk.errors import RpcError
+from wallet_sdk.rpc import Rpc
 
 
 def indexer_of(chain: ModelChain, mirror: Engine) -> Indexer:
@@ -164,7 +168,7 @@ def test_read__ranges__are_sized_by_the_logs_they_bring(chain: ModelChain) -> No
         time = chain.head.time + 10
         chain.issue(1, [(actor("ada"), 1)] * (LOGS_PER_RANGE // 10), time)
         chain.mine(time)
-    source = Source(chain.rpc(), chain.deployment())
+    source = Source(Endpoints([chain.rpc()]), chain.deployment())
     first, spans, logs = 1, [], []
     while first <= chain.head.number:
         chunk = source.range(first, chain.head.number)
@@ -206,3 +210,41 @@ def test_open__tables_of_another_version__are_dropped_and_made_anew(
     assert rows(again) == 0
     assert "left_over" not in inspect(again).get_table_names()
     assert indexer_of(chain, again).run_once().logs > 0
+
+
+def test_read__the_first_node_is_down__asks_the_next(
+    chain: ModelChain, sqlite_mirror: Engine
+) -> None:
+    down = Rpc("http://127.0.0.1:1")
+    progress = Indexer([down, chain.rpc()], chain.deployment(), sqlite_mirror).run_once()
+    assert progress.block == chain.head.number
+
+
+def test_read__one_node_leaves_a_block_out__the_second_opinion_tells(
+    chain: ModelChain, sqlite_mirror: Engine
+) -> None:
+    def nothing(method: str, params: list[Any], result: Any) -> Any:
+        return [] if method == "eth_getLogs" else result
+
+    honest = chain.rpc()
+    liar = copy.copy(chain)
+    liar.tamper = nothing
+    # Alone it is believed: nothing in its own answers contradicts it.
+    indexer = Indexer([liar.rpc(), honest], chain.deployment(), sqlite_mirror)
+    indexer.run_once()
+    with sqlite_mirror.connect() as conn:
+        assert queries.head(conn).members == 2
+
+
+def test_rebuild__in_many_steps__changes_no_digest(
+    chain: ModelChain, mirror: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(4):
+        time = chain.head.time + 10
+        chain.issue(1, [(actor(f"guest {n % 25}"), 5) for n in range(40)], time)
+        chain.mine(time)
+    indexer_of(chain, mirror).run_once()
+    monkeypatch.setattr(rebuild, "_LOGS_PER_STEP", 50)
+    with mirror.connect() as conn:
+        before = mirror_digest(conn)
+    assert rebuild.rebuild(mirror) == before

@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[3]
 # Imports once, then runs the demo in a fork for each kill point; "end": until its end, "stay":
 # until Ctrl-C.
 RUNS = """
-import os, sys, traceback
+import os, signal, sys, traceback
 from pathlib import Path
 import typer
 
@@ -41,9 +41,16 @@ class NoPandas:
 
 sys.meta_path.insert(0, NoPandas)
 from gateway import faults
+from gateway.demo.driver import Driver
 from gateway.demo.purchases import Purchases
 from gateway.demo.run import Options, run
 from indexer.cli.output import failing
+
+def interrupted(method):
+    def wrapped(*arguments):
+        os.kill(os.getpid(), signal.SIGINT)
+        return method(*arguments)
+    return wrapped
 
 data, transactions, products, port, *points = sys.argv[1:]
 for point in points:
@@ -52,6 +59,9 @@ for point in points:
         name, _, count = point.partition(":")
         if count:
             faults._name, faults._left = name, int(count)
+        if point == "interrupt":
+            # Ctrl-C while the first day that is left is being carried in.
+            Driver._import = interrupted(Driver._import)
         out = Path(data).with_suffix(".json")
         options = Options(Path(data), None, False, point != "stay", out, int(port))
         try:
@@ -142,20 +152,22 @@ def free_port() -> int:
 
 
 POINTS = ("onboard.stored:1", "accept.before_reply:1", "relay.sent_reply_not_read:1")
+CODES = [*[-signal.SIGKILL] * 3, 130, -signal.SIGKILL, 0, 0]
 
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    """Killed at four points, carried to its end twice, and now staying up."""
+    """Killed and interrupted, carried to its end twice, and now staying up."""
     folder = tmp_path_factory.mktemp("demo")
-    arguments = (*POINTS, "settle.included:1", "end", "end", "stay")
+    arguments = (*POINTS, "interrupt", "settle.included:1", "end", "end", "stay")
     with Demo(folder / "data", write(folder, LINES), free_port(), *arguments) as demo:
         demo.read_until("Ctrl-C stops")
         yield demo
 
 
 def test_demo__killed_again_and_again__the_same_totals(demo: Demo) -> None:
-    assert demo.codes() == [-signal.SIGKILL] * 4 + [0, 0], demo.said
+    assert demo.codes() == CODES, demo.said
+    assert "stopped with 1 of 3 days final" in demo.said
     shown: dict[str, Any] = json.loads(demo.data.with_suffix(".json").read_bytes())
     assert (shown["issued"], shown["redeemed"], shown["refused_points"]) == (4_354, 2_600, 1_500)
     assert (shown["live_points"], shown["issues"], shown["refused"]) == (1_754, 8, 2)
@@ -193,7 +205,7 @@ def test_demo__staying_up__shows_network_and_member(demo: Demo) -> None:
 def test_demo__ctrl_c__ends_and_leaves_no_process(demo: Demo) -> None:
     began = time.monotonic()
     os.kill(demo.child, signal.SIGINT)
-    assert demo.wait() == [-signal.SIGKILL] * 4 + [0, 0, 0]
+    assert demo.wait() == [*CODES, 0]
     assert time.monotonic() - began < 10
     assert processes_of(demo.data) == []
 
@@ -207,7 +219,7 @@ def test_fresh__a_folder_of_somebody_else__untouched(tmp_path: Path) -> None:
 
 
 def test_fresh__a_network_of_an_older_format__deleted_and_nothing_else(tmp_path: Path) -> None:
-    for name in ("version", "chain.db", "orders.db-wal", "demo.json", "notes.txt"):
+    for name in ("version", "mirror.db.lock", "orders.db-wal", "demo.json", "notes.txt"):
         (tmp_path / name).write_text("0")
     (tmp_path / "secrets").mkdir()
     begin_anew(tmp_path)

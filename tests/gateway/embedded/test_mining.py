@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import time
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 
 from gateway.embedded import EmbeddedChain
 from gateway.embedded.errors import ChainStopped, SubmitRefused
+from gateway.embedded.journal import Journal
 
 Open = Callable[..., EmbeddedChain]
 
@@ -169,6 +171,49 @@ def test_clock__set__blocks_follow_it(chain: EmbeddedChain, ada: Any) -> None:
     block = chain.mine()
     assert block is not None
     assert (block.time, chain.clock.now()) == (1_700_086_400, 1_700_086_400)
+
+
+@pytest.mark.parametrize("commit", ["append", "commit_hash"])
+def test_mine__disk_full__said_and_made_up_for(
+    chain: EmbeddedChain, open_chain: Open, ada: Any, monkeypatch: pytest.MonkeyPatch, commit: str
+) -> None:
+    chain.submit(ada.sign(chain.chain_id, 0))
+    chain.mine()
+
+    def full(*_: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    chain.submit(ada.sign(chain.chain_id, 1))
+    with monkeypatch.context() as patched:
+        patched.setattr(Journal, commit, full)
+        with pytest.raises(sqlite3.OperationalError, match="disk is full"):
+            chain.mine()
+        assert chain.head.number == 1
+    block = chain.mine()
+    assert block is not None
+    assert (block.number, block.transactions, chain.pending) == (2, 1, 0)
+    chain.submit(ada.sign(chain.chain_id, 2))
+    chain.mine()
+    head = chain.head
+    chain.stop()
+    assert (open_chain().head, head.number) == (head, 3)
+
+
+def test_journal__a_real_full_disk__leaves_it_as_it_was(
+    chain: EmbeddedChain, open_chain: Open, ada: Any
+) -> None:
+    pages = chain._engine._journal._db.execute("PRAGMA page_count").fetchone()[0]
+    chain._engine._journal._db.execute(f"PRAGMA max_page_count={pages}")
+    # 50,000 bytes of calldata are more than the free pages hold.
+    big = {"to": ada.address, "data": b"\0" * 50_000}
+    chain.submit(ada.sign(chain.chain_id, 0, gas=16_000_000, **big))
+    with pytest.raises(sqlite3.OperationalError, match="full"):
+        chain.mine()
+    chain._engine._journal._db.execute("PRAGMA max_page_count=1000000")
+    block = chain.mine()
+    assert block is not None
+    chain.stop()
+    assert open_chain().head == block
 
 
 def test_anvil__killed_alone__comes_back_with_what_waited(

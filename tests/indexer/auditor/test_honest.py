@@ -9,6 +9,7 @@ from typing import Any
 import jsonschema_rs
 import orjson
 import pytest
+from audit_proxy import lying
 from audit_town import BAKER, FLORIST, Town, running_anvil
 from typer.testing import CliRunner
 
@@ -147,3 +148,50 @@ def test_audit__a_reorganised_chain__ends_0(tmp_path: Path) -> None:
         town.rpc.close()
     assert report["exit_code"] == 0
     assert report["merchants"][0]["total"]["issued"] == 20
+
+
+def test_audit__reorganised_while_it_is_read__is_read_again(tmp_path: Path) -> None:
+    with running_anvil() as url:
+        town = Town(url, tmp_path)
+        town.relayed([town.join("ada"), town.join("ben")])
+        for points in (1, 2, 3, 4):
+            town.relayed([town.issue(BAKER, ("ada", points))])
+        head = int(town.rpc.call("eth_blockNumber", []), 16)
+        old = {
+            (method, hex(n)): town.rpc.call(method, [hex(n), *more])
+            for n in range(head + 1)
+            for method, more in (("eth_getBlockByNumber", [True]), ("eth_getBlockReceipts", []))
+        }
+        town.reorg(3)
+        town.relayed([town.issue(BAKER, ("ben", 9))])
+        seen: set[tuple[str, str]] = set()
+
+        def rule(method: str, params: list[Any], result: Any) -> Any:
+            # The first reading sees the last block but one as it was before.
+            key = (method, params[0] if params else "")
+            if key[1] != hex(head - 1) or key in seen:
+                return result
+            seen.add(key)
+            return old[key]
+
+        with lying(url, rule) as between:
+            report = run_audit(between, town.file, Options(workers=1, last="latest"))
+        town.rpc.close()
+    assert seen
+    assert report["findings"] == []
+    assert report["exit_code"] == 0
+    assert report["merchants"][0]["total"]["issued"] == 1 + 9
+
+
+def test_audit__from_a_block_on__reports_what_came_since(
+    town: Town, report: dict[str, Any]
+) -> None:
+    early = report_of(town, last=21)
+    late = report_of(town, first=22)
+    assert late["exit_code"] == 0
+    assert late["range"]["first"] == 22
+    for before, after, whole in zip(
+        early["merchants"], late["merchants"], report["merchants"], strict=True
+    ):
+        for name, value in whole["total"].items():
+            assert before["total"][name] + after["total"][name] == value

@@ -16,7 +16,13 @@ from indexer.auditor.layout import LAYOUTS
 
 ROOT = Path(__file__).parents[3]
 AUDITOR = ROOT / "indexer" / "auditor"
-ALLOWED = ("indexer.auditor", "wallet_sdk.abi", "wallet_sdk.types", "wallet_sdk.epochs")
+ALLOWED = (
+    "indexer.auditor",
+    "wallet_sdk.abi",
+    "wallet_sdk.types",
+    "wallet_sdk.epochs",
+    "wallet_sdk.errors",
+)
 
 
 def imported(file: Path) -> set[str]:

@@ -142,6 +142,7 @@ def test_audit__a_valid_suffix_rewritten__only_the_published_head_finds_it(
 
     found = only_finding(audited(town, Forger(town.url, number, change), heads=heads_file))
     assert (found["block"], found["check"]) == (20, "published heads")
+    assert found["fact"] == "another block than was published"
 
 
 def test_audit__the_last_blocks_withheld__names_the_first_that_is_missing(

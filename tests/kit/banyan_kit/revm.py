@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -136,6 +137,10 @@ class Contract:
     chain: Chain
     address: str
     name: str
+
+    def encode_selector(self, function: str) -> bytes:
+        """The first four bytes of calldata."""
+        return keccak(signature_of(functions(self.name)[function]).encode())[:4]
 
     def encode(self, function: str, *arguments: Any) -> bytes:
         """Calldata."""
@@ -273,14 +278,21 @@ class Settings:
 ADMIN = "0x" + "a0" * 20
 
 
-def deploy_network(settings: Settings | None = None) -> Network:
-    """Deploys all contracts by ADMIN, who holds every role."""
+def deploy_network(
+    settings: Settings | None = None, asset: Callable[[Chain], str] | None = None
+) -> Network:
+    """Deploys all contracts by ADMIN, who holds every role; `asset` deploys another settlement
+    asset than BankReceipt, by one transaction of ADMIN, and returns its address.
+    """
     fixed = settings or Settings()
     chain = Chain(fixed.start)
     authority = chain.deploy_artefact(ADMIN, "AccessManager", ADMIN)
-    asset = chain.deploy_artefact(
-        ADMIN, "BankReceipt", "Receipt", "RCT", fixed.daily_limit, authority.address
-    )
+    if asset is None:
+        receipts = chain.deploy_artefact(
+            ADMIN, "BankReceipt", "Receipt", "RCT", fixed.daily_limit, authority.address
+        )
+    else:
+        receipts = chain.contract("BankReceipt", asset(chain))
     predicted = create_address(ADMIN, chain.nonce_of(ADMIN) + 3)
     points = chain.deploy_artefact(
         ADMIN,
@@ -298,7 +310,7 @@ def deploy_network(settings: Settings | None = None) -> Network:
     )
     parts = (
         points.address,
-        asset.address,
+        receipts.address,
         membership.address,
         fixed.face_value,
         fixed.return_cap_bps,
@@ -308,4 +320,4 @@ def deploy_network(settings: Settings | None = None) -> Network:
         ADMIN, "Coalition", *parts, fixed.terms, ZERO, authority.address, office.address
     )
     assert coalition.address == predicted
-    return Network(chain, authority, asset, points, membership, office, coalition)
+    return Network(chain, authority, receipts, points, membership, office, coalition)

@@ -1,0 +1,170 @@
+"""Honest chains that are not plain: contract wallets, orders through contracts, a successor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from audit_proxy import lying
+from audit_town import BAKER, DAY, FLORIST, Town, key, running_anvil
+from eth_abi.abi import encode
+
+from indexer.auditor.cli import run_audit
+from indexer.auditor.outcome import Options
+from wallet_sdk import abi
+from wallet_sdk.contracts.calls import Calls
+from wallet_sdk.contracts.deployment import ContractAt
+from wallet_sdk.orders import Join, Redemption, Refund
+from wallet_sdk.types import create_address, keccak256
+
+# Answers every question of ERC-1271 with yes.
+YES = "631626ba7e60e01b5f5260205ff3"
+# Calls the address in the first 20 bytes of its calldata with the rest of it.
+PASSES_ON = "60143603806014" + "5f375f5f825f5f5f3560601c5af1601b575f5ffd5b00"
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Iterator[Town]:
+    with running_anvil() as url:
+        town = Town(url, tmp_path)
+        town.relayed([town.join("ada"), town.join("ben")])
+        town.relayed([town.issue(BAKER, ("ada", 5_000), ("ben", 700))])
+        yield town
+        town.rpc.close()
+
+
+def create(town: Town, code: str) -> str:
+    """Deploys raw code; its address."""
+    builder = key("builder")
+    nonce = town._nonces.get(builder.address, 0)
+    size = len(code) // 2
+    init = bytes.fromhex(f"60{size:02x}600c60003960{size:02x}6000f3" + code)
+    digest = town.send(builder, (None, init), gas=1_000_000)
+    town.mine()
+    town.ask_all([digest])
+    return create_address(builder.address, nonce)
+
+
+def audited(town: Town, *accepted: str, **options: Any) -> dict[str, Any]:
+    chosen = Options(**{"workers": 1, "last": "latest", **options})
+    return run_audit(town.url, town.file, chosen, frozenset(accepted))
+
+
+def test_audit__a_contract_wallet__is_said_and_is_no_pass(fresh: Town) -> None:
+    wallet = create(fresh, YES)
+    join = Join(wallet, 1, fresh.deadline)
+    fresh.relayed([join.encode(b"any bytes will do")])
+    report = audited(fresh)
+    assert report["findings"] == []
+    assert report["exit_code"] == 2
+    assert [entry["check"] for entry in report["not_checked"]] == ["signatures"]
+    assert "ERC-1271" in report["not_checked"][0]["why"]
+    law = next(law for law in report["laws"] if law["number"] == 9)
+    assert law["holds"] is None
+    accepted = audited(fresh, "signatures")
+    assert accepted["exit_code"] == 0
+    assert accepted["not_checked"] != []
+
+
+def test_audit__an_order_inside_another_contracts_call__is_found_and_checked(fresh: Town) -> None:
+    door = create(fresh, PASSES_ON)
+    coalition = fresh.deployment.addresses["Coalition"]
+    for order in (fresh.redeem("ada", BAKER, 40), fresh.transfer("ada", "ben", 3)):
+        inner = fresh.calls.execute(order)
+        calldata = bytes.fromhex(coalition[2:]) + inner.data
+        digest = fresh.send(fresh.relayer, (door, calldata))
+        fresh.mine()
+        fresh.ask_all([digest])
+    report = audited(fresh)
+    assert report["exit_code"] == 0
+    assert report["counts"]["orders_unseen"] == 0
+    assert report["counts"]["signatures"] == report["counts"]["orders"]
+
+
+def test_audit__up_to_an_older_block__proves_the_state_there(fresh: Town) -> None:
+    report = audited(fresh)
+    assert report["exit_code"] == 0
+    number = report["range"]["last"]
+    fresh.relayed([fresh.redeem("ada", BAKER, 9)])
+    older = audited(fresh, last=number)
+    assert older["exit_code"] == 0
+    assert older["range"]["hash"] == report["range"]["hash"]
+    assert older["merchants"] == report["merchants"]
+
+
+def test_audit__a_node_with_finality__ends_at_the_final_block(fresh: Town) -> None:
+    final = fresh.rpc.call("eth_getBlockByNumber", ["latest", False])
+    fresh.relayed([fresh.redeem("ada", BAKER, 9)])
+
+    def rule(method: str, params: list[Any], result: Any) -> Any:
+        return final if params and params[0] == "finalized" else result
+
+    with lying(fresh.url, rule) as url:
+        report = run_audit(url, fresh.file, Options(workers=1))
+    assert report["exit_code"] == 0
+    assert report["range"]["hash"] == final["hash"]
+
+
+def succeed(town: Town) -> None:
+    """Another Coalition takes over after 30 days, and the town speaks to it from then on."""
+    addresses = town.deployment.addresses
+    builder, past = key("builder"), addresses["Coalition"]
+    head = [addresses["Points"], addresses["BankReceipt"], addresses["MembershipPass"], 100, 1_000]
+    types = ["address", "address", "address", "uint256", "uint256"]
+    authority = addresses["AccessManager"]
+    office_args = encode([*types, "address", "address"], [*head, past, authority])
+    office = create_address(builder.address, town._nonces.get(builder.address, 0))
+    sent = [town.send(builder, (None, abi.bytecode("CoalitionOffice") + office_args))]
+    town.mine()
+    arguments = encode(
+        [*types, "(uint32,uint32,uint16)", "address", "address", "address"],
+        [*head, (0, 0, 0), past, authority, office],
+    )
+    successor = create_address(builder.address, town._nonces[builder.address])
+    sent.append(town.send(builder, (None, abi.bytecode("Coalition") + arguments)))
+    town.mine()
+    sent.append(town.send(town.operator, town.calls.propose_coalition(successor)))
+    town.mine()
+    town.mine(town.time + 31 * DAY)
+    sent.append(town.send(town.relayer, (successor, keccak256(b"accept()")[:4])))
+    town.mine()
+    town.ask_all(sent)
+    moved = {**town.deployment.contracts, "Coalition": ContractAt(successor, "0x" + "00" * 32)}
+    town.deployment = replace(town.deployment, contracts=moved)
+    town.calls = Calls(town.deployment.addresses)
+
+
+def test_audit__a_successor_coalition__holds_on_both_sides(fresh: Town) -> None:
+    past_domain = fresh.deployment.domain
+    order = fresh.redeem_order("ada", BAKER, 300)
+    fresh.relayed([fresh.signed(order, key("ada")), fresh.issue(FLORIST, ("ben", 9))])
+    succeed(fresh)
+    fresh.relayed([fresh.issue(BAKER, ("ada", 70)), fresh.redeem("ben", FLORIST, 5)])
+    buckets = (1 << 240) | 300
+    redemption = Redemption(
+        order.member, order.points, order.nonce, order.deadline, order.ref, buckets
+    )
+    refund = OldRefund(BAKER, 100, fresh.merchant_nonce(), fresh.deadline, redemption, ())
+    refund.of(past_domain)
+    fresh.relayed([fresh.signed(refund, fresh.tills[BAKER])])
+    report = audited(fresh)
+    assert report["findings"] == []
+    assert report["exit_code"] == 0, report["not_checked"]
+    baker = report["merchants"][0]["total"]
+    assert (baker["issued"], baker["refunded"]) == (5_770, 100)
+
+
+class OldRefund(Refund):
+    """A refund whose redemption was signed for a predecessor."""
+
+    TYPE = Refund.TYPE
+    _past: Any = None
+
+    def of(self, past: Any) -> None:
+        object.__setattr__(self, "_past", past)
+
+    def _value(self, field: Any, domain: Any) -> Any:
+        return super()._value(field, self._past if field.name == "leaf" else domain)
