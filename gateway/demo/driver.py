@@ -16,13 +16,17 @@ from contextlib import contextmanager
 
 from gateway.demo.diary import DayNote, Diary
 from gateway.demo.errors import ImportStuck
+from gateway.demo.patience import patiently
 from gateway.demo.plan import POINTS_PER_CENT, Plan, points_of
 from gateway.demo.purchases import Day, Purchase, Purchases
-from gateway.model import Accepted, NewOrder, OrderKind
+from gateway.model import Accepted, DrainResult, NewOrder, OrderKind
 from gateway.network import Network
 from gateway.service import Refused
 
 BALANCE_TOO_LOW = "balance_too_low"
+DRAINS_MAX = 5
+# Network time until an order that was set back is due again, at most.
+WAIT_S = 150
 
 
 class Driver:
@@ -64,7 +68,8 @@ class Driver:
         self._network.chain.clock.set(self._plan.first_time)
         with self._timed("onboard"):
             gateway = self._network.gateway
-            merchants = gateway.onboard_merchants(self._plan.merchants(), mine=self._mine)
+            wanted = self._plan.merchants()
+            merchants = patiently(lambda: gateway.onboard_merchants(wanted, mine=self._mine))
             self._merchants = [merchant.id for merchant in merchants]
             self.api_keys = {m.slug: m.api_key for m in merchants if m.api_key}
             self._drain("the merchants")
@@ -81,7 +86,8 @@ class Driver:
         with self._timed("accept"):
             wishes = self._wishes(day)
             key = f"demo purchases of day {day.day}"
-            answers = self._network.gateway.accept_many(wishes, idempotency_key=key)
+            gateway = self._network.gateway
+            answers = patiently(lambda: gateway.accept_many(wishes, idempotency_key=key))
         self._drain(f"day {day.day}")
         blocks = self._network.chain.head.number - before
         return note_of(day, wishes, answers, blocks)
@@ -110,7 +116,7 @@ class Driver:
     def _drain(self, what: str) -> None:
         mined_before = self.seconds["mine"]
         began = time.monotonic()
-        result = self._network.gateway.drain(mine=self._mine)
+        result = self._drained()
         mined = self.seconds["mine"] - mined_before
         self.seconds["relay and mirror"] += time.monotonic() - began - mined
         if result.open_orders or result.failed:
@@ -118,6 +124,17 @@ class Driver:
                 f"{what}: {result.open_orders} orders are still open and {result.failed} failed; "
                 "start again to go on, `banyan audit` to look closer"
             )
+
+    def _drained(self) -> DrainResult:
+        """One drain is enough, unless an order was set back to be tried a while later: the clock
+        stands, so that while must be given."""
+        gateway, clock = self._network.gateway, self._network.chain.clock
+        for _ in range(DRAINS_MAX):
+            result = patiently(lambda: gateway.drain(mine=self._mine))
+            if not result.open_orders:
+                break
+            clock.set(clock.now() + WAIT_S)
+        return result
 
     def _mine(self) -> None:
         with self._timed("mine"):

@@ -21,6 +21,7 @@ from gateway.demo import display
 from gateway.demo.diary import Diary
 from gateway.demo.driver import Driver
 from gateway.demo.errors import DemoError, FolderForeign
+from gateway.demo.patience import patiently
 from gateway.demo.plan import Plan, load_plan, make_plan, require_same, store_plan
 from gateway.demo.purchases import DAY_S, Extent, Purchases
 from gateway.demo.summary import Summary, facts, summarize
@@ -94,8 +95,10 @@ def _run(options: Options, purchases: Purchases, stopper: Stopper) -> int:
     plan = prepare(options, purchases)
     with ExitStack() as stack:
         with progress_bar("blocks replayed") as shown:
-            network = open_network(
-                options.data, first_time=plan.first_time, background=False, progress=shown
+            network = patiently(
+                lambda: open_network(
+                    options.data, first_time=plan.first_time, background=False, progress=shown
+                )
             )
         stack.callback(network.stop)
         if not options.exit:
@@ -111,7 +114,9 @@ def _run(options: Options, purchases: Purchases, stopper: Stopper) -> int:
             typer.echo(f"stopped with {len(diary)} of {plan.days} days final", err=True)
             return EXIT_INTERRUPTED
         if options.exit or left or options.json_file:
-            summary = summarize(network, plan, purchases, diary, driver.seconds, began)
+            summary = patiently(
+                lambda: summarize(network, plan, purchases, diary, driver.seconds, began)
+            )
             code = report(summary, options.json_file)
         else:
             display.show_summary(facts(network, diary))

@@ -74,10 +74,13 @@ class Engine:
             chain_id = chain_id or CHAIN_ID_MIN + secrets.randbelow(CHAIN_ID_MAX - CHAIN_ID_MIN)
             document = genesis_document(chain_id, time_)
             self._genesis = Genesis(chain_id, time_, document, b"", "", HARDFORK, FLAGS)
-        try:
-            self._spawn(progress)
-        except NodeGone as gone:
-            raise NodeFailed(f"anvil died while the journal was replayed: {gone}") from gone
+        for attempt in range(RESTARTS_MAX):
+            try:
+                return self._spawn(progress)
+            except NodeGone as gone:
+                self.stop_node()
+                if attempt == RESTARTS_MAX - 1:
+                    raise NodeFailed(f"anvil dies while the journal is replayed: {gone}") from gone
 
     def offer(self, raw: bytes) -> PendingTransaction:
         """Into anvil's pool, which checks it; what it read out of the bytes comes back.
