@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +90,9 @@ def test_start__one_flipped_bit_in_a_transaction__names_the_block(
     used: Path, open_chain: Open
 ) -> None:
     file = used / "chain.db"
-    raw = sqlite3.connect(file).execute("SELECT raw FROM transactions WHERE block=2").fetchone()[0]
+    with closing(sqlite3.connect(file)) as database:
+        query = "SELECT raw FROM transactions WHERE block=2"
+        raw = database.execute(query).fetchone()[0]
     content = bytearray(file.read_bytes())
     content[content.index(raw) + 40] ^= 1
     file.write_bytes(content)
