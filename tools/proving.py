@@ -2,8 +2,9 @@
 
     tools/proving.py --bin .venv-prove/bin                 all parts, in about 6 minutes
     tools/proving.py --bin .venv-prove/bin --long          the campaigns long
-    tools/proving.py --bin .venv-prove/bin --only network  word or network
+    tools/proving.py --bin .venv-prove/bin --only network  slither, word or network
 
+slither  every finding gone or explained (tools/slither-triage.json)
 word     halmos: the packed account, proven for every word; and faults that it has to refute
 network  forge: the tests of strangers, then the campaign over the whole network, no action vacuous
 """
@@ -82,6 +83,13 @@ def halmos(binary: Path, contract: str) -> dict[str, tuple[str, float]]:
         )
         for result in results
     }
+
+
+def prove_findings(binary: Path, budget: str) -> bool:
+    """slither finds nothing that is not explained."""
+    del budget
+    tool = [sys.executable, "tools/static_analysis.py", "--slither", str(binary / "slither")]
+    return subprocess.run(tool, cwd=ROOT, env=environment(), check=False).returncode == 0
 
 
 def declared(path: str, pattern: str) -> set[str]:
@@ -165,6 +173,7 @@ def declared_actions() -> set[str]:
 
 
 PARTS: dict[str, Callable[[Path, str], bool]] = {
+    "slither": prove_findings,
     "word": prove_word,
     "network": prove_network,
 }

@@ -8,11 +8,13 @@ from network_model import (
     CLOSED,
     LEAVING,
     NOTICE_SECONDS,
+    RECOVERY_DELAY_SECONDS,
     SUSPENDED,
     VALIDITY_EPOCHS,
     Buckets,
     Closing,
     Model,
+    Recovery,
     Redemption,
     Terms,
 )
@@ -34,6 +36,7 @@ class Actions(Model):
     def join(self, member: str, nonce: int) -> None:
         self.account(member).used.add(nonce)
         self.account(member).member = True
+        self.account(member).joined_at = self.now
 
     def why_not_leave(self, member: str, nonce: int) -> set[str]:
         account = self.account(member)
@@ -96,6 +99,46 @@ class Actions(Model):
 
     def cancel_own(self, member: str, nonce: int) -> None:
         self.account(member).used.add(nonce)
+
+    # ---- a lost key
+
+    def why_not_name_recovery(self, member: str, recovery: str, nonce: int) -> set[str]:
+        reasons = {"RecoveryUnknown"} if recovery == member else set()
+        return reasons | self.account(member).why_not_nonce(nonce)
+
+    def name_recovery(self, member: str, recovery: str, nonce: int) -> None:
+        """Ends a recovery that is running."""
+        self.account(member).used.add(nonce)
+        self.recoveries[member] = Recovery(recovery)
+
+    def why_not_recover(self, member: str, recovery: str, nonce: int) -> set[str]:
+        named = self.recovery_of(member).recovery == recovery
+        reasons = set() if named else {"RecoveryUnknown"}
+        return reasons | self.account(recovery).why_not_nonce(nonce)
+
+    def recover(self, member: str, recovery: str, nonce: int) -> None:
+        self.account(recovery).used.add(nonce)
+        self.recoveries[member].finishable_at = self.now + RECOVERY_DELAY_SECONDS
+
+    def why_not_finish_recovery(self, member: str) -> set[str]:
+        running = self.recovery_of(member)
+        if running.recovery is None or running.finishable_at == 0:
+            return {"RecoveryUnknown"}
+        reasons = {"RecoveryTooEarly"} if self.now < running.finishable_at else set()
+        # Whoever is named may hold what is recovered, a member or not.
+        return reasons | self.why_not_hold(running.recovery, self.live_buckets(member)) - {
+            "NotMember"
+        }
+
+    def finish_recovery(self, member: str) -> None:
+        """All live points go, and a membership, with its date where the other has none."""
+        target = self.recoveries.pop(member).recovery
+        assert target is not None
+        self.move(member, target, self.live_buckets(member))
+        left, joined = self.account(member), self.account(target)
+        if left.member:
+            joined.joined_at = joined.joined_at if joined.member else left.joined_at
+            left.member, joined.member = False, True
 
     # ---- a merchant's orders
 

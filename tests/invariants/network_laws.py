@@ -139,13 +139,23 @@ def agreement(world: World) -> None:
 
 
 def agree_on_member(world: World, member: str) -> None:
-    """Buckets, membership and highest nonce of one account."""
+    """Buckets, membership, pass, highest nonce and running recovery of one account."""
     account = world.model.account(member)
     word = ask_points(world, "accountOf", member)
     live = {e: p for e, p in buckets_of(word).items() if not world.model.expired(e)}
     assert live == world.model.live_buckets(member)
     assert (word >> 210) & 1 == account.member
     assert (word >> 216) & (2**24 - 1) == max(account.used)
+    # A member has a pass of the coalition, with the date on which the membership began.
+    membership = world.desk.network.membership
+    assert read_words(membership, "balanceOf", member) == [account.member]
+    if account.member:
+        assert read_words(membership, "passOf", int(member, 16))[2] == account.joined_at
+    named = world.model.recovery_of(member)
+    assert ask_all(world, "recoveryOf", member) == (
+        int(named.recovery or "0", 16),
+        named.finishable_at,
+    )
 
 
 def agree_on_merchant(world: World, number: int) -> None:

@@ -17,6 +17,7 @@ NONCES_AHEAD_MAX = 6
 NONCE_WINDOW = 5
 BPS = 10_000
 NOTICE_SECONDS = 30 * 86_400
+RECOVERY_DELAY_SECONDS = 7 * 86_400
 ACTIVE, SUSPENDED, LEAVING, CLOSED = 1, 2, 3, 4
 
 Buckets = dict[int, int]
@@ -29,6 +30,8 @@ class Account:
     buckets: Counter[int] = field(default_factory=Counter)
     used: set[int] = field(default_factory=lambda: {0})
     member: bool = False
+    # When the membership began that the pass tells of; a recovery takes it along.
+    joined_at: int = 0
 
     def is_used(self, nonce: int) -> bool:
         return nonce in self.used or nonce < max(self.used) - NONCE_WINDOW
@@ -78,6 +81,14 @@ class Redemption:
 
 
 @dataclass
+class Recovery:
+    """The address that a member named for a lost key, and when it may take over; 0: not asked."""
+
+    recovery: str | None = None
+    finishable_at: int = 0
+
+
+@dataclass
 class Closing:
     """A closed epoch: what its issuers share, and what was claimed of it."""
 
@@ -110,6 +121,7 @@ class Model:
     issued: Counter[tuple[int, int]] = field(default_factory=Counter)  # by (epoch, merchant)
     returned: Counter[tuple[int, int]] = field(default_factory=Counter)
     live: Counter[int] = field(default_factory=Counter)  # by epoch
+    recoveries: dict[str, Recovery] = field(default_factory=dict)
     closings: dict[int, Closing] = field(default_factory=dict)
     claims: set[tuple[int, int]] = field(default_factory=set)
     guarantee: int = 0
@@ -145,6 +157,9 @@ class Model:
 
     def account(self, address: str) -> Account:
         return self.accounts.setdefault(address, Account())
+
+    def recovery_of(self, address: str) -> Recovery:
+        return self.recoveries.get(address, Recovery())
 
     def live_buckets(self, address: str) -> Buckets:
         found = self.account(address).buckets
