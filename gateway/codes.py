@@ -65,6 +65,23 @@ class Purpose(IntEnum):
     NOOP = 3
 
 
+class EndpointState(IntEnum):
+    """Of a webhook end point: told, switched off by its owner, gone (it answered 410), deleted."""
+
+    ACTIVE = 1
+    DISABLED = 2
+    GONE = 3
+    DELETED = 9
+
+
+class DeliveryState(IntEnum):
+    """Of one event to one end point: waits for its (next) attempt, taken with 2xx, given up."""
+
+    PENDING = 1
+    DELIVERED = 8
+    FAILED = 9
+
+
 KIND_WORDS: Final[dict[int, OrderKind]] = {
     Kind.JOIN: OrderKind.JOIN,
     Kind.ISSUE: OrderKind.ISSUE,

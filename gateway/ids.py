@@ -15,6 +15,8 @@ ORDER: Final = "ord_"
 MEMBER: Final = "mem_"
 MERCHANT: Final = "mer_"
 BATCH: Final = "bat_"
+ENDPOINT: Final = "wep_"
+EVENT: Final = "evt_"
 
 _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 # Two characters a lookup: a bulk answer encodes 10,000 ids.

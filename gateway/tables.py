@@ -48,6 +48,8 @@ merchants = Table(
     Column("next_nonce", BigInteger, nullable=False, server_default="1"),
     # What open issues will be charged.
     Column("held", Money, nullable=False, server_default="0"),
+    # What its active webhook end points listen to, as bits: accepting reads this row anyway.
+    Column("webhook_events", Integer, nullable=False, server_default="0"),
     Column("created_at", BigInteger, nullable=False),
 )
 
@@ -306,4 +308,102 @@ leases = Table(
     Column("fence", BigInteger, nullable=False),
     # Wall clock: a lease is about processes, not about network time.
     Column("expires_at", BigInteger, nullable=False),
+)
+
+webhook_endpoints = Table(
+    "webhook_endpoints",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("public_id", LargeBinary(16), nullable=False, unique=True),
+    Column("merchant_id", BigInteger, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    # What it listens to, as bits (`gateway.webhooks.events.Event`).
+    Column("events", Integer, nullable=False),
+    Column("state", SmallInteger, nullable=False),
+    # Names of the sealed secrets in `secrets`: the one in use, and the one before it for a while.
+    Column("secret", LargeBinary(20), nullable=False),
+    Column("old_secret", LargeBinary(20)),
+    Column("old_secret_until", BigInteger),
+    # Attempts since the last that succeeded; and when it asked to be left alone until (wall clock).
+    Column("failures", Integer, nullable=False, server_default="0"),
+    Column("not_before", BigInteger, nullable=False, server_default="0"),
+    Column("created_at", BigInteger, nullable=False),
+    # Wall clock: what waits for an end point that is switched off does not wait for ever.
+    Column("changed_at", BigInteger, nullable=False),
+    Index("webhook_endpoints_by_merchant", "merchant_id", "id"),
+    Index(
+        "webhook_endpoints_active",
+        "id",
+        sqlite_where=text("state = 1"),
+        postgresql_where=text("state = 1"),
+    ),
+)
+
+webhook_events = Table(
+    "webhook_events",
+    metadata,
+    Column("id", Id, primary_key=True),
+    # The webhook-id that receivers tell repetitions by.
+    Column("public_id", LargeBinary(16), nullable=False, unique=True),
+    Column("merchant_id", BigInteger, nullable=False),
+    # None: a test event.
+    Column("order_id", BigInteger),
+    Column("sequence", Integer, nullable=False),
+    Column("event", Integer, nullable=False),
+    # The exact bytes that are signed and sent, however often and however late.
+    Column("payload", LargeBinary, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    UniqueConstraint("order_id", "sequence", name="webhook_events_once"),
+    Index("webhook_events_by_merchant", "merchant_id", "created_at", "id"),
+)
+
+webhook_deliveries = Table(
+    "webhook_deliveries",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("endpoint_id", BigInteger, nullable=False),
+    Column("event_id", BigInteger, nullable=False),
+    Column("state", SmallInteger, nullable=False),
+    # All times here are wall clock: they are about processes and other people's servers.
+    Column("due_at", BigInteger, nullable=False, server_default="0"),
+    # Set by the first attempt: three days later it is given up.
+    Column("expires_at", BigInteger, nullable=False, server_default="0"),
+    Column("tries", Integer, nullable=False, server_default="0"),
+    # Grows with every claim; a result that carries an older number is dropped.
+    Column("fence", Integer, nullable=False, server_default="0"),
+    Column("last_status", SmallInteger),
+    Column("last_outcome", Text),
+    Column("ended_at", BigInteger),
+    UniqueConstraint("endpoint_id", "event_id", name="webhook_deliveries_once"),
+    Index(
+        "webhook_deliveries_due",
+        "endpoint_id",
+        "due_at",
+        "id",
+        sqlite_where=text("state = 1"),
+        postgresql_where=text("state = 1"),
+    ),
+    Index(
+        "webhook_deliveries_ended",
+        "ended_at",
+        sqlite_where=text("ended_at IS NOT NULL"),
+        postgresql_where=text("ended_at IS NOT NULL"),
+    ),
+    Index("webhook_deliveries_by_event", "event_id"),
+)
+
+webhook_attempts = Table(
+    "webhook_attempts",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("delivery_id", BigInteger, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("took_ms", Integer, nullable=False),
+    # None: no HTTP answer at all; `outcome` says why.
+    Column("status", SmallInteger),
+    Column("outcome", Text, nullable=False),
+    # The first characters of what the receiver answered.
+    Column("answer", Text, nullable=False),
+    Index("webhook_attempts_by_delivery", "delivery_id", "id"),
 )

@@ -7,7 +7,7 @@ import threading
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, delete, insert, select
 
 from gateway.custody.master import MasterKey
 from gateway.database import Database
@@ -34,6 +34,7 @@ class Purpose(StrEnum):
     TILL = "till"
     MEMBER_SEED = "member_seed"
     REFERENCE_SALT = "reference_salt"
+    WEBHOOK = "webhook"
 
 
 NETWORK_KEYS = (
@@ -61,6 +62,7 @@ class Custody:
         self._signers: dict[bytes, LocalSigner] = {}
         self._wallets: HDWallets | None = None
         self._salt: bytes | None = None
+        self._kept: dict[bytes, bytes] = {}
         self._lock = threading.Lock()
 
     # ---- making keys
@@ -122,6 +124,36 @@ class Custody:
             "created_at": now,
         }
         connection.execute(insert(secrets), row)
+
+    # ---- secrets that are no keys
+
+    def keep(
+        self, connection: Connection, tenant: str, purpose: Purpose, secret: bytes, now: int
+    ) -> bytes:
+        """Seals a secret in the caller's transaction; returns the 20 random bytes that name it."""
+        name = randomness.token_bytes(20)
+        self._store(connection, tenant, purpose, name, secret, now)
+        return name
+
+    def kept(self, connection: Connection, name: bytes) -> bytes:
+        """A kept secret, opened once by a process. Raises KeyUnknown, SecretDamaged."""
+        with self._lock:
+            found = self._kept.get(name)
+        if found is None:
+            query = select(secrets).where(secrets.c.address == name)
+            row = connection.execute(query).one_or_none()
+            if row is None:
+                raise KeyUnknown(f"custody keeps no secret of the name 0x{name.hex()}")
+            found = self._open(row)
+            with self._lock:
+                self._kept[name] = found
+        return found
+
+    def forget(self, connection: Connection, name: bytes) -> None:
+        """Deletes a kept secret in the caller's transaction."""
+        connection.execute(delete(secrets).where(secrets.c.address == name))
+        with self._lock:
+            self._kept.pop(name, None)
 
     # ---- using keys
 

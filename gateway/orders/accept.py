@@ -17,6 +17,8 @@ from gateway.orders.answers import Answer
 from gateway.orders.decide import Rows, decide
 from gateway.orders.known import Known, Request, parts, read
 from gateway.tables import audit, idempotency, members, merchants, orders, refusals
+from gateway.webhooks import outbox
+from gateway.webhooks.events import Event
 
 _ADD_MONEY = (
     update(merchants)
@@ -46,7 +48,7 @@ def accept(
         known = read(database, connection, books, now, fresh)
         for request in fresh:
             decided[request.tenant, request.key] = decide(request, known, now, rows)
-        _write(connection, known, rows)
+        _write(connection, known, rows, now)
     results: list[list[Answer] | IdempotencyKeyReused] = []
     for request in requests:
         found = stored.get((request.tenant, request.key))
@@ -80,11 +82,14 @@ def _stored_answers(
     return found
 
 
-def _write(connection: Connection, known: Known, rows: Rows) -> None:
+def _write(connection: Connection, known: Known, rows: Rows, now: int) -> None:
     # The keys come first: where another process was quicker, nothing else was done in vain.
     connection.execute(insert(idempotency), rows.keys)
     if rows.orders:
         connection.execute(insert(orders), rows.orders)
+        heard = [o["public_id"] for o in rows.orders if known.hears(o["merchant_id"])]
+        if heard:
+            outbox.write_by_public_id(connection, Event.ACCEPTED, heard, now)
     if rows.refusals:
         connection.execute(insert(refusals), rows.refusals)
     for statement, holds in ((_ADD_MONEY, known.held_money), (_ADD_POINTS, known.held_points)):

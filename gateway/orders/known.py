@@ -16,6 +16,7 @@ from gateway.database import Database
 from gateway.errors import NotFound
 from gateway.model import MerchantState, NewOrder, OrderKind
 from gateway.tables import members, merchants, orders
+from gateway.webhooks.events import Event
 
 T = TypeVar("T")
 
@@ -79,6 +80,7 @@ class Known:
         references: (merchant number, reference) -> public id of the order that holds it.
         balances: points that a debtor still has, less all holds.
         held_money, held_points: what the group adds to the holds, by merchant and by member.
+        listening: numbers of merchants with a webhook end point that hears of accepted orders.
     """
 
     members: dict[str, KnownMember] = field(default_factory=dict)
@@ -88,6 +90,11 @@ class Known:
     issue_price: int = 0
     held_money: defaultdict[int, int] = field(default_factory=lambda: defaultdict(int))
     held_points: defaultdict[int, int] = field(default_factory=lambda: defaultdict(int))
+    listening: set[int] = field(default_factory=set)
+
+    def hears(self, merchant: int) -> bool:
+        """Whether that merchant is told of accepted orders."""
+        return merchant in self.listening
 
 
 def owner_of(request: Request, line: NewOrder, known: Known) -> int | None:
@@ -136,11 +143,14 @@ def _read_merchants(
     by_raw = _raw_ids(ids.MERCHANT, (line.merchant for line in lines if line.merchant))
     c = merchants.c
     for part in parts(sorted(by_raw)):
-        query = select(c.id, c.public_id, c.state, c.held).where(c.public_id.in_(part))
+        columns = (c.id, c.public_id, c.state, c.held, c.webhook_events)
+        query = select(*columns).where(c.public_id.in_(part))
         for row in connection.execute(database.lock_rows(query.order_by(c.id))):
             known.merchants[by_raw[bytes(row.public_id)]] = KnownMerchant(
                 row.id, MERCHANT_STATES[row.state], row.held, books.position(row.id)
             )
+            if row.webhook_events & Event.ACCEPTED:
+                known.listening.add(row.id)
 
 
 def _read_members(

@@ -27,7 +27,7 @@ def find(connection: Connection, order_id: str, tenant: int) -> dict[str, Any]:
         raw = ids.decode(ids.ORDER, order_id)
     except Exception as error:
         raise OrderUnknown(f"there is no order {order_id[:40]!r}") from error
-    query = _select().where(orders.c.public_id == raw)
+    query = shown_query().where(orders.c.public_id == raw)
     if tenant:
         query = query.where(orders.c.merchant_id == tenant)
     row = connection.execute(query).one_or_none()
@@ -46,7 +46,7 @@ def page(
     limit: int,
 ) -> tuple[list[dict[str, Any]], str | None]:
     """Orders newest first, and the cursor of the page after."""
-    query = _select().order_by(orders.c.id.desc()).limit(limit + 1)
+    query = shown_query().order_by(orders.c.id.desc()).limit(limit + 1)
     if tenant:
         query = query.where(orders.c.merchant_id == tenant)
     if states:
@@ -83,7 +83,8 @@ def shown(row: Any) -> dict[str, Any]:
     }
 
 
-def _select() -> Select[Any]:
+def shown_query() -> Select[Any]:
+    """What `shown` reads of each order."""
     sender, receiver = members.alias("sender"), members.alias("receiver")
     return (
         select(

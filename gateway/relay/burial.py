@@ -8,15 +8,17 @@ rejected is offered again.
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import or_, select
+from sqlalchemy import and_, or_, select
 
 from gateway.books import Books, Effect
 from gateway.clock import NetworkClock
 from gateway.codes import BatchState, Kind, State, has, lives
 from gateway.database import Database
+from gateway.orders.moves import move
 from gateway.relay import evidence, finish
 from gateway.relay.chain import Block
 from gateway.tables import batches, members, orders
+from gateway.webhooks.events import Event
 from wallet_sdk.contracts import Network
 from wallet_sdk.refusals import BucketFull, NotMember
 from wallet_sdk.types import address_bytes, address_of, to_hex
@@ -94,11 +96,8 @@ class Burial:
                         changed_at=now,
                     )
                 )
-                connection.execute(
-                    orders.update()
-                    .where(orders.c.batch_id == batch.id, orders.c.state < State.INCLUDED.value)
-                    .values(state=State.INCLUDED.value, changed_at=now)
-                )
+                which = and_(orders.c.batch_id == batch.id, orders.c.state < State.INCLUDED.value)
+                move(connection, which, Event.INCLUDED, now, state=State.INCLUDED.value)
             settled.moved += 1
 
     def _nonces_used(self, missing: Sequence[Any], final: Block) -> list[bool]:

@@ -13,7 +13,9 @@ from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, select,
 from gateway import faults
 from gateway.codes import AttemptState, BatchState, Kind, SlotState, State, has, lives
 from gateway.orders.known import parts
+from gateway.orders.moves import move
 from gateway.tables import attempts, batches, members, merchants, nonce_slots, orders
+from gateway.webhooks.events import Event
 
 log = logging.getLogger(__name__)
 
@@ -52,11 +54,8 @@ def finalize(connection: Connection, number: int, block_hash: bytes, now: int) -
     faults.point("settle.before_release")
     count = 0
     for which in inside:
-        count += connection.execute(
-            update(orders)
-            .where(which, orders.c.state < State.FINAL.value)
-            .values(state=State.FINAL.value, changed_at=now)
-        ).rowcount
+        open_ones = and_(which, orders.c.state < State.FINAL.value)
+        count += move(connection, open_ones, Event.FINAL, now, state=State.FINAL.value)
     for part in parts(batch_ids):
         connection.execute(
             update(batches)
@@ -175,19 +174,22 @@ def bury(
     release(connection, dead)
     count = 0
     for which in dead:
-        count += connection.execute(
-            update(orders)
-            .where(which)
-            .values(
-                state=State.FAILED.value,
-                failure="rejected_on_chain",
-                failure_detail=reason,
-                changed_at=now,
-            )
-        ).rowcount
-    connection.execute(
-        update(orders)
-        .where(c.batch_id == batch_id, c.state < State.FINAL.value)
-        .values(state=State.ACCEPTED.value, batch_id=None, voids=c.voids + 1, changed_at=now)
+        count += move(
+            connection,
+            which,
+            Event.FAILED,
+            now,
+            state=State.FAILED.value,
+            failure="rejected_on_chain",
+            failure_detail=reason,
+        )
+    move(
+        connection,
+        and_(c.batch_id == batch_id, c.state < State.FINAL.value),
+        Event.DELAYED,
+        now,
+        state=State.ACCEPTED.value,
+        batch_id=None,
+        voids=c.voids + 1,
     )
     return count

@@ -6,11 +6,13 @@ An ordinary path: nothing is lost, since what was signed is stored and goes out 
 import logging
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, select, union, update
+from sqlalchemy import Connection, and_, select, union, update
 
 from gateway.codes import AttemptState, BatchState, SlotState, State, has, lives
 from gateway.orders.known import parts
+from gateway.orders.moves import move
 from gateway.tables import attempts, batches, nonce_slots, orders
+from gateway.webhooks.events import Event
 
 log = logging.getLogger(__name__)
 
@@ -64,15 +66,12 @@ def take_back(connection: Connection, gone: Sequence[BlockId], now: int) -> int:
         )
         for part in parts(inside):
             connection.execute(
-                update(orders)
-                .where(orders.c.batch_id.in_(part), orders.c.state == State.INCLUDED.value)
-                .values(state=State.SUBMITTED.value, changed_at=now)
-            )
-            connection.execute(
                 update(batches)
                 .where(c.id.in_(part))
                 .values(block_number=None, block_hash=None, tx_hash=None, changed_at=now)
             )
+            which = and_(orders.c.batch_id.in_(part), orders.c.state == State.INCLUDED.value)
+            move(connection, which, Event.REORGED, now, state=State.SUBMITTED.value)
         back = connection.execute(
             update(attempts)
             .where(
@@ -97,11 +96,8 @@ def give_up_slots(connection: Connection, slot_ids: Sequence[int], now: int) -> 
         )
         batch_ids = list(connection.execute(inside).scalars())
         for some in parts(batch_ids):
-            connection.execute(
-                update(orders)
-                .where(orders.c.batch_id.in_(some), orders.c.state == State.SUBMITTED.value)
-                .values(state=State.BATCHED.value, changed_at=now)
-            )
+            which = and_(orders.c.batch_id.in_(some), orders.c.state == State.SUBMITTED.value)
+            move(connection, which, Event.DELAYED, now, state=State.BATCHED.value)
             connection.execute(
                 update(batches).where(batches.c.id.in_(some)).values(slot_id=None, changed_at=now)
             )

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, and_, bindparam, select, update
 
 from gateway import faults
 from gateway.books import Books
@@ -20,12 +20,14 @@ from gateway.codes import AttemptState, BatchState, Kind, State, has, lives
 from gateway.database import Database
 from gateway.errors import ReorgBelowFinality
 from gateway.orders.known import parts
+from gateway.orders.moves import move
 from gateway.relay import evidence, finish, gas, reorg
 from gateway.relay.burial import Burial
 from gateway.relay.chain import Block, Chain, Receipt
 from gateway.relay.slots import by_slot
 from gateway.relay.strangers import Strangers
 from gateway.tables import attempts, batches, orders
+from gateway.webhooks.events import Event
 from wallet_sdk.contracts import Network
 from wallet_sdk.types import address_bytes
 
@@ -173,7 +175,9 @@ class Settler:
         self._store_included(connection, included, attempt, receipt, settled, now)
         if back:
             connection.execute(_TAKE_BACK, back)
-            _move(connection, [b["row_id"] for b in back], (State.SUBMITTED,), State.BATCHED, now)
+            batch_ids = [b["row_id"] for b in back]
+            before = (State.SUBMITTED,)
+            _move(connection, batch_ids, before, State.BATCHED, Event.DELAYED, now)
 
     def _store_included(
         self,
@@ -195,7 +199,9 @@ class Settler:
         connection.execute(_INCLUDE, [{"row_id": batch.id, **place} for batch in included])
         batch_ids = [batch.id for batch in included]
         before = (State.BATCHED, State.SUBMITTED)
-        settled.included += _move(connection, batch_ids, before, State.INCLUDED, now)
+        settled.included += _move(
+            connection, batch_ids, before, State.INCLUDED, Event.INCLUDED, now
+        )
 
     def _back(
         self, batch: Any, receipt: Receipt, found: evidence.Evidence, now: int
@@ -276,13 +282,12 @@ def _move(
     batch_ids: Sequence[int],
     before: Sequence[State],
     after: State,
+    event: Event,
     now: int,
 ) -> int:
+    c = orders.c
     moved = 0
     for part in parts(batch_ids):
-        moved += connection.execute(
-            update(orders)
-            .where(orders.c.batch_id.in_(part), orders.c.state.in_([s.value for s in before]))
-            .values(state=after.value, changed_at=now)
-        ).rowcount
+        which = and_(c.batch_id.in_(part), c.state.in_([s.value for s in before]))
+        moved += move(connection, which, event, now, state=after.value)
     return moved

@@ -11,16 +11,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, or_, select, update
+from sqlalchemy import Connection, and_, func, insert, or_, select, update
 
 from gateway import faults
 from gateway.clock import NetworkClock
 from gateway.codes import BatchState, Kind, SlotState, State, has, lives
 from gateway.database import Database
 from gateway.orders.known import parts
+from gateway.orders.moves import move
 from gateway.relay import gas
 from gateway.relay.chain import Chain
 from gateway.tables import batches, nonce_slots, orders
+from gateway.webhooks.events import Event
 from wallet_sdk.types import address_of
 
 log = logging.getLogger(__name__)
@@ -125,11 +127,8 @@ class SlotKeeper:
                 .where(batches.c.id.in_(part))
                 .values(slot_id=slot_id, changed_at=now)
             )
-            connection.execute(
-                update(orders)
-                .where(orders.c.batch_id.in_(part), orders.c.state == State.BATCHED.value)
-                .values(state=State.SUBMITTED.value, changed_at=now)
-            )
+            which = and_(orders.c.batch_id.in_(part), orders.c.state == State.BATCHED.value)
+            move(connection, which, Event.SUBMITTED, now, state=State.SUBMITTED.value)
         return True
 
     def _note_strangers(
