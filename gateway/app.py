@@ -11,6 +11,7 @@ from gateway import problems
 from gateway.auth.dependencies import AsOperator, KeyRing
 from gateway.dependencies import TheGateway
 from gateway.errors import GatewayError
+from gateway.express import Express
 from gateway.members import endpoints as members
 from gateway.merchants import endpoints as merchants
 from gateway.metrics import CONTENT_TYPE, Metrics
@@ -50,6 +51,7 @@ def make_app(gateway: Gateway, pages: Sequence[APIRouter] = ()) -> FastAPI:
     problems.install(app)
     for router in (health, orders.router, members.router, merchants.router, *pages):
         app.include_router(router)
+    app.router.routes.insert(0, Express(orders.router.routes))
     return app
 
 

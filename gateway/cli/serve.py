@@ -57,15 +57,21 @@ def _app(stack: ExitStack, data: Path | None, rpc: str | None, relay: bool) -> F
 
 def run(app: FastAPI, listener: socket.socket) -> None:
     """Serves until SIGINT or SIGTERM; requests in hand are answered first."""
-    config = uvicorn.Config(
-        app,
-        loop="uvloop",
-        http="httptools",
-        log_level="warning",
-        access_log=False,
-        timeout_graceful_shutdown=10,
-        server_header=False,
-    )
     # Ctrl-C is how a person ends it, not a mistake that needs a traceback.
     with suppress(KeyboardInterrupt):
-        uvicorn.Server(config).run(sockets=[listener])
+        server_of(app).run(sockets=[listener])
+
+
+def server_of(app: FastAPI) -> uvicorn.Server:
+    """The server as `banyan serve` runs it."""
+    return uvicorn.Server(
+        uvicorn.Config(
+            app,
+            loop="uvloop",
+            http="httptools",
+            log_level="warning",
+            access_log=False,
+            timeout_graceful_shutdown=10,
+            server_header=False,
+        )
+    )
