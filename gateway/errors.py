@@ -24,7 +24,10 @@
         ├── NotReady                  503  the chain or the mirror cannot be asked now; try again
         └── CustodyError              500  a secret cannot be opened; never carries the secret
             ├── MasterKeyUnsafe       500
-            └── SecretDamaged         500
+            ├── SecretDamaged         500
+            ├── KeyUnknown            500
+            └── SigningRefused        500  not on the list of what this key may sign
+                └── SigningCapReached 500  the key's cap of the day is used up
 
 Every class has a stable `code`; `gateway.problems` turns it into RFC 9457 problem+json at the
 border.
@@ -201,6 +204,26 @@ class KeyUnknown(CustodyError):
     """Custody has no key of this address."""
 
     code = "key_unknown"
+
+
+class SigningRefused(CustodyError):
+    """The key is not for this: another kind of order, merchant, contract or chain.
+
+    Attributes:
+        until: network time from which it may be asked again; None: not without a change.
+    """
+
+    code = "signing_refused"
+
+    def __init__(self, message: str, place: Any, *, until: int | None = None) -> None:
+        super().__init__(message, tenant=place.tenant, purpose=place.purpose)
+        self.until = until
+
+
+class SigningCapReached(SigningRefused):
+    """The key has signed what it may in a day; the order waits for the next one."""
+
+    code = "signing_cap_reached"
 
 
 class ChainError(GatewayError):

@@ -26,6 +26,9 @@ POINTS: Final = (
     "deploy.planned",
     "deploy.file_not_written",
     "onboard.stored",
+    "rotate.activated",
+    "rotate.before_commit",
+    "rotate.rewrapped",
 )
 """Every point there is; a test holds this list against the sources."""
 

@@ -8,12 +8,13 @@ not its centre.
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
+from functools import cache, partial
 
 from sqlalchemy import Engine, func, select
 
-from gateway.clock import NetworkClock
+from gateway.clock import NetworkClock, WallClock
 from gateway.codes import STATE_WORDS
-from gateway.custody import Custody, MasterKey
+from gateway.custody import Caps, Custody, MasterKind, MasterRing, MasterSources
 from gateway.database import Database, migrate
 from gateway.errors import CallFailed, NotReady, TooManyLines
 from gateway.members.service import Members
@@ -39,6 +40,7 @@ from gateway.settings import Settings
 from gateway.tables import orders
 from wallet_sdk.contracts import Deployment, Network
 from wallet_sdk.rpc import Rpc
+from wallet_sdk.signers import kms_client
 
 __all__ = [
     "Accepted",
@@ -62,8 +64,26 @@ def open_custody(settings: Settings) -> tuple[Database, Custody]:
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     database = Database(settings.orders_dsn)
     migrate(database)
-    master = MasterKey.from_file(settings.secrets_dir, create=True)
-    return database, Custody(database, master)
+    ring = MasterRing(database, sources_of(settings))
+    ring.ensure(WallClock().now())
+    caps = Caps(
+        till_points=settings.till_daily_points_max,
+        till_money=settings.till_daily_money_max,
+        relayer_gwei=settings.relayer_daily_gwei_max,
+    )
+    return database, Custody(database, ring, in_kms=settings.kms_key_purposes, caps=caps)
+
+
+def sources_of(settings: Settings) -> MasterSources:
+    """Where the settings say that master keys are."""
+    return MasterSources(
+        secrets_dir=settings.secrets_dir,
+        kind=MasterKind(settings.master),
+        passphrase_file=settings.master_passphrase_file,
+        passphrase_file_before=settings.master_passphrase_file_before,
+        kms_key=settings.master_kms_key,
+        kms=cache(partial(kms_client, settings.kms_region, settings.kms_endpoint)),
+    )
 
 
 class Gateway:
@@ -94,6 +114,7 @@ class Gateway:
         self.network = Network(rpc, deployment)
         self.books = MirrorBooks(mirror, self.network, settings.order_ttl_s)
         self.mirror = mirror
+        custody.bind(deployment, clock, self.books.issue_price)
         self.merchants_room = Merchants(database, custody, self.network, clock)
         self.members_room = Members(database, custody, clock)
         self._advance_mirror = advance_mirror

@@ -1,10 +1,12 @@
 """Settings of the gateway: every environment variable has the prefix `BANYAN_`."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from gateway.custody.purposes import SECRETS, Purpose
 
 DATA_FORMAT = 1
 """Written to DATA/version. Another number there: the program says so and touches nothing."""
@@ -79,6 +81,74 @@ class Settings(BaseSettings):
         le=60,
         description="Pause between two scans for work when nothing wakes the relay.",
     )
+
+    master: Literal["file", "passphrase", "kms"] = Field(
+        default="file",
+        description=(
+            "What a new master key is made of: random bytes in DATA/secrets, a passphrase, or a "
+            "symmetric key in AWS KMS. A network keeps the one it has until `banyan keys rotate`."
+        ),
+    )
+    master_passphrase_file: Path | None = Field(
+        default=None,
+        description=(
+            "File with the passphrase of the master key, at least 20 characters; only its owner "
+            "may read it."
+        ),
+    )
+    master_passphrase_file_before: Path | None = Field(
+        default=None,
+        description="File with the passphrase before it, as long as a rotation is not finished.",
+    )
+    master_kms_key: str | None = Field(
+        default=None, description="Id, ARN or alias of the symmetric KMS key that is the master."
+    )
+    kms_region: str | None = Field(
+        default=None, description="Region of AWS KMS; default: where boto3 looks for it."
+    )
+    kms_endpoint: str | None = Field(
+        default=None, description="URL of KMS, where it is not the region's own."
+    )
+    kms_key_purposes: Annotated[frozenset[Purpose], NoDecode] = Field(
+        default=frozenset(),
+        description=(
+            "Purposes whose new signing keys are made in KMS and never leave it, with commas "
+            "between: `relayer,till`."
+        ),
+    )
+    till_daily_points_max: int | None = Field(
+        default=None,
+        ge=1,
+        description=(
+            "Points that one till key may issue in a day (UTC, network time); what is more waits "
+            "for the next day."
+        ),
+    )
+    till_daily_money_max: int | None = Field(
+        default=None,
+        ge=1,
+        description="What these issues may cost in a day, units of the settlement asset.",
+    )
+    relayer_daily_gwei_max: int | None = Field(
+        default=None,
+        ge=1,
+        description="Gas limit x fee cap that one relayer may sign in a day, gwei.",
+    )
+
+    @field_validator("kms_key_purposes", mode="before")
+    @classmethod
+    def _words(cls, value: object) -> object:
+        if isinstance(value, str):
+            return [word.strip() for word in value.split(",") if word.strip()]
+        return value
+
+    @field_validator("kms_key_purposes")
+    @classmethod
+    def _signing_keys(cls, value: frozenset[Purpose]) -> frozenset[Purpose]:
+        seeds = value & SECRETS
+        if seeds:
+            raise ValueError(f"{', '.join(sorted(seeds))}: that is no signing key")
+        return value
 
     @property
     def orders_dsn(self) -> str:

@@ -91,9 +91,46 @@ secrets = Table(
     Column("tenant", Text, nullable=False),
     Column("purpose", Text, nullable=False),
     Column("address", LargeBinary(20), nullable=False, unique=True),
+    # The envelope (gateway.custody.envelope); empty for a key that lies in KMS.
     Column("sealed", LargeBinary, nullable=False),
+    # ARN of a key that never leaves KMS.
+    Column("kms_key", Text),
     Column("created_at", BigInteger, nullable=False),
     Index("secrets_by_purpose", "tenant", "purpose"),
+)
+
+master_keys = Table(
+    "master_keys",
+    metadata,
+    # The number in the envelopes that it wraps.
+    Column("id", SmallInteger, primary_key=True, autoincrement=False),
+    Column("kind", Text, nullable=False),
+    # JSON: salt and cost of scrypt, the ARN in KMS, a check value. Nothing secret.
+    Column("parameters", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("changed_at", BigInteger, nullable=False),
+    Index(
+        "master_keys_active",
+        "state",
+        unique=True,
+        sqlite_where=text("state = 'active'"),
+        postgresql_where=text("state = 'active'"),
+    ),
+)
+
+signing_charges = Table(
+    "signing_charges",
+    metadata,
+    Column("address", LargeBinary(20), primary_key=True),
+    # Of the order (till keys) or of the transaction (relayers): signed again it is charged once.
+    Column("nonce", BigInteger, primary_key=True, autoincrement=False),
+    # Days of network time since 1970.
+    Column("day", Integer, nullable=False),
+    Column("points", BigInteger, nullable=False),
+    # Units of the settlement asset; of a relayer gwei.
+    Column("money", Money, nullable=False),
+    Index("signing_charges_by_day", "address", "day"),
 )
 
 idempotency = Table(

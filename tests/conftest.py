@@ -60,3 +60,22 @@ def postgres_url(postgres_server: str) -> Iterator[str]:
         with admin.connect() as connection:
             connection.execute(sa.text(f'DROP DATABASE "{name}" WITH (FORCE)'))
         admin.dispose()
+
+
+@pytest.fixture
+def kms_region(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A region whose AWS KMS is moto's, in this process."""
+    import moto.kms.utils as keys
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric import ec, utils
+    from moto import mock_aws
+
+    def sign_digest(key: keys.ECDSAPrivateKey, message: bytes, _algorithm: str) -> bytes:
+        # moto hashes what is a digest already (its MessageType is "not yet implemented").
+        return key.private_key.sign(message, ec.ECDSA(utils.Prehashed(hashes.SHA256())))
+
+    monkeypatch.setattr(keys.ECDSAPrivateKey, "sign", sign_digest)
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    with mock_aws():
+        yield "eu-central-1"

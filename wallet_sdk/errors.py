@@ -6,6 +6,7 @@
     │   └── DeploymentInvalid       a deployment file that is incomplete, or of another chain
     ├── ArtefactMissing             no ABI or bytecode of that name in wallet_sdk/abi
     ├── SignerError                 a keystore that does not open, a seed that is none
+    │   └── SignerUnavailable       a key kept elsewhere did not answer: ask again
     ├── RpcUnavailable              the node gave no usable answer: the outcome is UNKNOWN
     ├── RpcError                    the node answered and refused
     ├── ContractRefused             a Solidity error, one subclass each: wallet_sdk.refusals
@@ -71,6 +72,14 @@ class SignerError(BanyanError):
 
     def __init__(self, message: str) -> None:
         super().__init__("signer_error", message)
+
+
+class SignerUnavailable(SignerError):
+    """A key that is kept elsewhere (KMS) gave no answer now; nothing was signed, ask again."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.code = "signer_unavailable"
 
 
 class RpcUnavailable(BanyanError):

@@ -1,6 +1,21 @@
-"""Custody: keys of members, merchants, relayers and the operator, sealed at rest."""
+"""Custody: keys of members, merchants, relayers and the operator, sealed at rest or kept in KMS,
+and what each of them may sign.
+"""
 
-from gateway.custody.keys import Custody, Purpose
-from gateway.custody.master import MasterKey
+from gateway.custody.charges import Caps
+from gateway.custody.guard import GuardedSigner
+from gateway.custody.keys import Custody
+from gateway.custody.masters import MasterKind, MasterSources
+from gateway.custody.purposes import Place, Purpose
+from gateway.custody.ring import MasterRing
 
-__all__ = ["Custody", "MasterKey", "Purpose"]
+__all__ = [
+    "Caps",
+    "Custody",
+    "GuardedSigner",
+    "MasterKind",
+    "MasterRing",
+    "MasterSources",
+    "Place",
+    "Purpose",
+]

@@ -1,74 +1,68 @@
-"""Keys by address: made, sealed into the database, opened when something is to be signed."""
+"""Keys by address: made, sealed into the database (or kept in KMS), used under their rules."""
 
 import hashlib
 import hmac
 import secrets as randomness
 import threading
-from enum import StrEnum
+from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select
 
-from gateway.custody.master import MasterKey
+from gateway.clock import NetworkClock
+from gateway.custody.charges import Caps, DailyCharges
+from gateway.custody.guard import Binding, GuardedSigner, Rules, translating
+from gateway.custody.purposes import NETWORK, NETWORK_KEYS, Place, Purpose
+from gateway.custody.ring import MasterRing
 from gateway.database import Database
 from gateway.errors import KeyUnknown
 from gateway.tables import secrets
-from wallet_sdk.signers import HDWallets, LocalSigner
+from wallet_sdk.contracts import Deployment
+from wallet_sdk.signers import HDWallets, KmsSigner, LocalSigner, TransactionSigner, new_kms_key
 from wallet_sdk.types import address_bytes, address_of
-
-NETWORK = "network"
-"""The tenant of keys that belong to no merchant."""
-
-
-class Purpose(StrEnum):
-    """What a key is for; bound into its envelope."""
-
-    DEPLOYER = "deployer"
-    ADMIN = "admin"
-    GUARDIAN = "guardian"
-    OPERATOR = "operator"
-    TREASURER = "treasurer"
-    ATTESTOR = "attestor"
-    RELAYER = "relayer"
-    OWNER = "owner"
-    TILL = "till"
-    MEMBER_SEED = "member_seed"
-    REFERENCE_SALT = "reference_salt"
-    WEBHOOK = "webhook"
-
-
-NETWORK_KEYS = (
-    Purpose.DEPLOYER,
-    Purpose.ADMIN,
-    Purpose.GUARDIAN,
-    Purpose.OPERATOR,
-    Purpose.TREASURER,
-    Purpose.ATTESTOR,
-    Purpose.RELAYER,
-)
-
-
-def merchant_tenant(merchant: int) -> str:
-    """The tenant name of a merchant's keys."""
-    return f"merchant:{merchant}"
 
 
 class Custody:
-    """All keys of one network. Thread safe. Opened keys stay in this process's memory only."""
+    """All keys of one network. Thread safe. Opened keys stay in this process's memory only.
 
-    def __init__(self, database: Database, master: MasterKey) -> None:
+    Args:
+        in_kms: purposes whose new keys are made inside AWS KMS and never leave it.
+        caps: most that a key may sign in a day.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        ring: MasterRing,
+        *,
+        in_kms: frozenset[Purpose] = frozenset(),
+        caps: Caps | None = None,
+    ) -> None:
         self._database = database
-        self._master = master
-        self._signers: dict[bytes, LocalSigner] = {}
+        self.ring = ring
+        self._in_kms = in_kms
+        self._caps = caps or Caps()
+        self._binding = Binding()
+        self._price: Callable[[int], int] = lambda now: 1
+        self._keys: dict[bytes, tuple[TransactionSigner, Place]] = {}
         self._wallets: HDWallets | None = None
         self._salt: bytes | None = None
         self._kept: dict[bytes, bytes] = {}
         self._lock = threading.Lock()
 
+    def bind(
+        self, deployment: Deployment, clock: NetworkClock, price: Callable[[int], int]
+    ) -> None:
+        """From now on keys sign for this network alone. `price`: of a point issued at a second."""
+        self._price = price
+        self._binding.charges = DailyCharges(self._database, self._caps, clock, price)
+        self._binding.rules = Rules.of(deployment)
+
     # ---- making keys
 
     def ensure_network_keys(self, now: int) -> dict[Purpose, str]:
         """Addresses of the network's own keys by purpose; makes what is missing, in one commit."""
+        self.ring.ensure(now)
         with self._database.write() as connection:
             self._database.lock_name(connection, "network keys")
             found = self.network_addresses_in(connection)
@@ -88,39 +82,61 @@ class Custody:
     def network_addresses_in(self, connection: Connection) -> dict[Purpose, str]:
         """As `network_addresses`, inside the caller's transaction."""
         query = select(secrets.c.purpose, secrets.c.address).where(secrets.c.tenant == NETWORK)
+        # Newest first, so that the first made of several stands.
         return {
             Purpose(purpose): address_of(bytes(address))
-            for purpose, address in connection.execute(query)
+            for purpose, address in connection.execute(query.order_by(secrets.c.id.desc()))
         }
 
     def new_key(self, connection: Connection, tenant: str, purpose: Purpose, now: int) -> str:
-        """Makes a key in the caller's transaction and returns its address (EIP-55)."""
+        """Makes a key in the caller's transaction and returns its address (EIP-55).
+
+        Of a purpose that is kept in KMS it is made there: a transaction that then fails leaves a
+        key behind that its tags name.
+        """
+        if purpose in self._in_kms:
+            with translating():
+                client = self.ring.sources.kms()
+                tags = {"banyan:tenant": tenant, "banyan:purpose": purpose.value}
+                signer = KmsSigner(new_kms_key(client, tags), client)
+                return self._store_kms(connection, tenant, purpose, signer, now)
         secret = randomness.token_bytes(32)
         address = LocalSigner(secret).address
-        self._store(connection, tenant, purpose, address_bytes(address), secret, now)
+        place = Place(tenant, purpose.value, address_bytes(address))
+        self._store(connection, place, self.ring.seal(connection, secret, place), None, now)
         return address
+
+    def adopt_kms_key(
+        self, connection: Connection, tenant: str, purpose: Purpose, key: str, now: int
+    ) -> str:
+        """Takes a signing key that is in KMS already; returns its address. Raises CustodyError."""
+        with translating():
+            signer = KmsSigner(key, self.ring.sources.kms())
+            return self._store_kms(connection, tenant, purpose, signer, now)
+
+    def _store_kms(
+        self, connection: Connection, tenant: str, purpose: Purpose, signer: KmsSigner, now: int
+    ) -> str:
+        place = Place(tenant, purpose.value, address_bytes(signer.address))
+        self._store(connection, place, b"", signer.key, now)
+        return signer.address
 
     def _store_seed(self, connection: Connection, purpose: Purpose, now: int) -> None:
         # A seed has no address of its own; its row is named by what it would be as a key.
         secret = randomness.token_bytes(32)
         address = address_bytes(LocalSigner(hashlib.sha256(secret).digest()).address)
-        self._store(connection, NETWORK, purpose, address, secret, now)
+        place = Place(NETWORK, purpose.value, address)
+        self._store(connection, place, self.ring.seal(connection, secret, place), None, now)
 
     def _store(
-        self,
-        connection: Connection,
-        tenant: str,
-        purpose: Purpose,
-        address: bytes,
-        secret: bytes,
-        now: int,
+        self, connection: Connection, place: Place, sealed: bytes, kms_key: str | None, now: int
     ) -> None:
-        sealed = self._master.seal(secret, tenant=tenant, purpose=purpose, address=address)
         row = {
-            "tenant": tenant,
-            "purpose": purpose.value,
-            "address": address,
+            "tenant": place.tenant,
+            "purpose": place.purpose,
+            "address": place.address,
             "sealed": sealed,
+            "kms_key": kms_key,
             "created_at": now,
         }
         connection.execute(insert(secrets), row)
@@ -131,9 +147,9 @@ class Custody:
         self, connection: Connection, tenant: str, purpose: Purpose, secret: bytes, now: int
     ) -> bytes:
         """Seals a secret in the caller's transaction; returns the 20 random bytes that name it."""
-        name = randomness.token_bytes(20)
-        self._store(connection, tenant, purpose, name, secret, now)
-        return name
+        place = Place(tenant, purpose.value, randomness.token_bytes(20))
+        self._store(connection, place, self.ring.seal(connection, secret, place), None, now)
+        return place.address
 
     def kept(self, connection: Connection, name: bytes) -> bytes:
         """A kept secret, opened once by a process. Raises KeyUnknown, SecretDamaged."""
@@ -144,7 +160,7 @@ class Custody:
             row = connection.execute(query).one_or_none()
             if row is None:
                 raise KeyUnknown(f"custody keeps no secret of the name 0x{name.hex()}")
-            found = self._open(row)
+            found = self.ring.open(bytes(row.sealed), _place(row), connection)
             with self._lock:
                 self._kept[name] = found
         return found
@@ -157,26 +173,41 @@ class Custody:
 
     # ---- using keys
 
-    def signer(self, address: bytes) -> LocalSigner:
-        """The key of a merchant or of the network. Raises KeyUnknown, SecretDamaged."""
+    def signer(self, address: bytes) -> GuardedSigner:
+        """The key of a merchant or of the network. Raises KeyUnknown, SecretDamaged, NotReady."""
         with self._lock:
-            found = self._signers.get(address)
-        if found is not None:
-            return found
-        with self._database.read() as connection:
-            row = connection.execute(
-                select(secrets).where(secrets.c.address == address)
-            ).one_or_none()
-        if row is None:
-            raise KeyUnknown(f"custody holds no key of {address_of(address)}")
-        signer = LocalSigner(self._open(row))
-        with self._lock:
-            self._signers[address] = signer
-        return signer
+            found = self._keys.get(address)
+        if found is None:
+            with self._database.read() as connection:
+                query = select(secrets).where(secrets.c.address == address)
+                row = connection.execute(query).one_or_none()
+            if row is None:
+                raise KeyUnknown(f"custody holds no key of {address_of(address)}")
+            found = self._key(row), _place(row)
+            with self._lock:
+                self._keys[address] = found
+        return GuardedSigner(*found, self._binding)
 
-    def member_signer(self, index: int) -> LocalSigner:
+    def _key(self, row: Any) -> TransactionSigner:
+        if row.kms_key is not None:
+            with translating():
+                # A row that names a foreign key of KMS signs nothing: its address is checked.
+                client = self.ring.sources.kms()
+                return KmsSigner(row.kms_key, client, address=address_of(bytes(row.address)))
+        return LocalSigner(self._open(row))
+
+    def issue_points_max(self, now: int) -> int | None:
+        """Most points that a till key may ever sign in one batch; None: no cap. Raises NotReady."""
+        limits = [] if self._caps.till_points is None else [self._caps.till_points]
+        if self._caps.till_money is not None:
+            limits.append(self._caps.till_money // self._price(now))
+        return min(limits, default=None)
+
+    def member_signer(self, index: int) -> GuardedSigner:
         """The wallet of the member with this row number."""
-        return self.wallets().signer(index)
+        key = self.wallets().signer(index)
+        place = Place(f"member:{index}", Purpose.MEMBER_SEED.value, address_bytes(key.address))
+        return GuardedSigner(key, place, self._binding)
 
     def wallets(self) -> HDWallets:
         """The members' wallets; the seed is opened once."""
@@ -198,6 +229,17 @@ class Custody:
         salt = hmac.digest(salt_key, public_id, "sha256")[:16]
         return hashlib.sha256(salt + reference.encode()).digest()
 
+    def check(self) -> None:
+        """Whether keys can be opened now. Raises CustodyError, NotReady."""
+        with self._database.read() as connection:
+            query = select(secrets).where(
+                secrets.c.tenant == NETWORK, secrets.c.purpose == Purpose.REFERENCE_SALT.value
+            )
+            row = connection.execute(query).one_or_none()
+        if row is None:
+            raise KeyUnknown("custody holds no keys: the network is not set up")
+        self._open(row)
+
     def _seed(self, purpose: Purpose) -> bytes:
         with self._database.read() as connection:
             row = connection.execute(
@@ -210,6 +252,8 @@ class Custody:
         return self._open(row)
 
     def _open(self, row: Any) -> bytes:
-        return self._master.open(
-            bytes(row.sealed), tenant=row.tenant, purpose=row.purpose, address=bytes(row.address)
-        )
+        return self.ring.open(bytes(row.sealed), _place(row))
+
+
+def _place(row: Any) -> Place:
+    return Place(row.tenant, row.purpose, bytes(row.address))

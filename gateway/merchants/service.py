@@ -13,7 +13,7 @@ from gateway.auth.rotation import rotate_key
 from gateway.clock import NetworkClock
 from gateway.codes import MERCHANT_STATES
 from gateway.custody import Custody, Purpose
-from gateway.custody.keys import merchant_tenant
+from gateway.custody.purposes import merchant_tenant
 from gateway.database import Database
 from gateway.errors import InvalidRequest, MerchantNotActive, MerchantUnknown
 from gateway.merchants.treasury import Treasury

@@ -206,10 +206,12 @@ def _carry_out(
     """Sends the plan's calls until all are final. Raises CallFailed, NotReady."""
     deployment = network.deployment
     relayer = address_bytes(custody.network_addresses()[Purpose.RELAYER])
+    books = _NoMirrorYet(chain)
     coalition = deployment.address("Coalition")
+    custody.bind(deployment, clock, books.issue_price)
     slots = SlotKeeper(database, chain, clock, deployment.chain_id, relayer)
     sender = Sender(database, custody, chain, clock, coalition, fee_policy)
-    settler = Settler(database, chain, network, _NoMirrorYet(chain), clock)
+    settler = Settler(database, chain, network, books, clock)
     until = time.monotonic() + PATIENCE_S
     while True:
         slots.run_once()

@@ -20,7 +20,7 @@ from gateway.custody import Custody
 from gateway.database import Database
 from gateway.orders.known import parts
 from gateway.relay import gas
-from gateway.relay.signing import Signing
+from gateway.relay.signing import HeldBack, Signing
 from gateway.tables import batches, members, merchants, orders
 from wallet_sdk.deployment import Deployment
 
@@ -39,8 +39,14 @@ _STORE = (
         digest=bindparam("new_digest"),
         wire=bindparam("new_wire"),
         deadline=bindparam("new_deadline"),
+        reason=None,
         changed_at=bindparam("now"),
     )
+)
+_HOLD_BACK = (
+    update(batches)
+    .where(batches.c.id == bindparam("row_id"), batches.c.state == BatchState.OPEN.value)
+    .values(reason=bindparam("why"), due_at=bindparam("due"), changed_at=bindparam("now"))
 )
 _TAKE = (
     update(orders)
@@ -49,7 +55,7 @@ _TAKE = (
 )
 
 _WAITING_ISSUES = (
-    select(orders.c.id, orders.c.merchant_id)
+    select(orders.c.id, orders.c.merchant_id, orders.c.points)
     .where(has(orders.c.state, State.ACCEPTED), has(orders.c.kind, Kind.ISSUE))
     .order_by(orders.c.id)
     .limit(ORDERS_MAX)
@@ -99,6 +105,7 @@ class Sealer:
     ) -> None:
         self._database = database
         self._clock = clock
+        self._custody = custody
         self._signing = Signing(database, custody, deployment, order_ttl_s)
 
     def run_once(self) -> int:
@@ -112,11 +119,12 @@ class Sealer:
     def _open(self) -> bool:
         """One bounded step; True where more may wait."""
         now = self._clock.now()
+        points_max = self._custody.issue_points_max(now)
         with self._database.write() as connection:
             self._database.lock_name(connection, "sealing")
             issues = connection.execute(_WAITING_ISSUES).all()
             of_members = connection.execute(_WAITING_OF_MEMBERS).all()
-            new = self._issue_batches(connection, issues, now)
+            new = self._issue_batches(connection, issues, points_max, now)
             new += self._member_batches(connection, of_members, now)
             if not new:
                 return False
@@ -137,20 +145,17 @@ class Sealer:
         connection.execute(_TAKE, rows)
 
     def _issue_batches(
-        self, connection: Connection, waiting: Sequence[Any], now: int
+        self, connection: Connection, waiting: Sequence[Any], points_max: int | None, now: int
     ) -> list[_NewBatch]:
-        by_merchant: defaultdict[int, list[int]] = defaultdict(list)
+        by_merchant: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
         for row in waiting:
-            by_merchant[row.merchant_id].append(row.id)
+            by_merchant[row.merchant_id].append((row.id, row.points))
         new: list[_NewBatch] = []
         c = merchants.c
-        for merchant, order_ids in sorted(by_merchant.items()):
+        for merchant, lines in sorted(by_merchant.items()):
             query = select(c.till_key, c.next_nonce).where(c.id == merchant)
             till_key, nonce = connection.execute(self._database.lock_rows(query)).one()
-            pieces = [
-                order_ids[i : i + gas.ISSUE_ENTRIES_MAX]
-                for i in range(0, len(order_ids), gas.ISSUE_ENTRIES_MAX)
-            ]
+            pieces = cut(lines, gas.ISSUE_ENTRIES_MAX, points_max)
             for offset, piece in enumerate(pieces):
                 batch = _row(Kind.ISSUE, bytes(till_key), nonce + offset, len(piece), now)
                 batch |= {"merchant_id": merchant, "gas": gas.of_order(Kind.ISSUE, len(piece))}
@@ -200,7 +205,9 @@ class Sealer:
     def _seal(self) -> int:
         sealed = 0
         while True:
-            signed = self._signing.sign_open(self._clock.now())
+            signed, held_back = self._signing.sign_open(self._clock.now())
+            if held_back:
+                self._hold_back(held_back)
             if not signed:
                 return sealed
             faults.point("seal.signed_not_stored")
@@ -223,6 +230,35 @@ class Sealer:
                 )
             sealed += len(signed)
             faults.point("seal.sealed")
+
+    def _hold_back(self, held_back: Sequence[HeldBack]) -> None:
+        """Its key would not sign it (a cap, a rule): it stays open and lets others pass."""
+        now = self._clock.now()
+        rows = [
+            {"row_id": h.batch_id, "why": h.reason, "due": h.due_at, "now": now} for h in held_back
+        ]
+        with self._database.write() as connection:
+            connection.execute(_HOLD_BACK, rows)
+
+
+def cut(
+    lines: Sequence[tuple[int, int]], entries_max: int, points_max: int | None
+) -> list[list[int]]:
+    """Orders (row number, points) in pieces of one batch each, in their order.
+
+    A piece over the cap of a till key's day could never be signed; an order that is over it alone
+    stands alone, and waits for a higher cap.
+    """
+    pieces: list[list[int]] = []
+    sum_ = 0
+    for order_id, points in lines:
+        full = pieces and len(pieces[-1]) == entries_max
+        if not pieces or full or (points_max is not None and sum_ + points > points_max):
+            pieces.append([])
+            sum_ = 0
+        pieces[-1].append(order_id)
+        sum_ += points
+    return pieces
 
 
 def free_nonces(highest: int, live: set[int], wanted: int) -> list[int]:

@@ -1,5 +1,6 @@
 """An open batch as a signed order: rows in, wire out. Knows no state but that of its rows."""
 
+import logging
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,12 +11,17 @@ from sqlalchemy import Connection, select
 from gateway.codes import BatchState, Kind, has, lives
 from gateway.custody import Custody
 from gateway.database import Database
+from gateway.errors import SigningRefused
 from gateway.tables import batches, members, orders
 from wallet_sdk.deployment import Deployment
 from wallet_sdk.merkle import references_root
 from wallet_sdk.orders import IssueBatch, Join, Order, Redeem, Transfer
-from wallet_sdk.signers import Signer
 from wallet_sdk.types import address_of, to_hex
+
+log = logging.getLogger(__name__)
+
+# A refusal that no hour of the day lifts is asked again in case a setting was changed.
+REFUSED_AGAIN_S = 60
 
 # Batches signed between two commits: at most 120,000 entries' worth of memory, usually far less.
 BATCHES_MAX = 200
@@ -31,6 +37,15 @@ class Signed:
     deadline: int
 
 
+@dataclass(frozen=True, slots=True)
+class HeldBack:
+    """A batch that its key would not sign: why, and when it is asked again."""
+
+    batch_id: int
+    reason: str
+    due_at: int
+
+
 class Signing:
     """Builds and signs the orders of open batches."""
 
@@ -39,22 +54,33 @@ class Signing:
     ) -> None:
         self._database = database
         self._custody = custody
-        self._domain = deployment.domain
         self._schedule = deployment.schedule
         self._ttl_s = order_ttl_s
 
-    def sign_open(self, now: int) -> list[Signed]:
-        """Signs the oldest open batches; stores nothing."""
+    def sign_open(self, now: int) -> tuple[list[Signed], list[HeldBack]]:
+        """Signs the oldest open batches, as far as their keys may; stores nothing."""
         with self._database.read() as connection:
             open_batches = connection.execute(
                 select(batches)
-                .where(lives(batches.c.state), has(batches.c.state, BatchState.OPEN))
+                .where(
+                    lives(batches.c.state),
+                    has(batches.c.state, BatchState.OPEN),
+                    batches.c.due_at <= now,
+                )
                 .order_by(batches.c.id)
                 .limit(BATCHES_MAX)
             ).all()
             inside = self._orders(connection, [batch.id for batch in open_batches])
         deadline = self.deadline(now)
-        return [self._sign(batch, inside[batch.id], deadline) for batch in open_batches]
+        signed, held_back = [], []
+        for batch in open_batches:
+            try:
+                signed.append(self._sign(batch, inside[batch.id], deadline))
+            except SigningRefused as error:
+                log.error("batch %d is held back (%s): %s", batch.id, error.code, error.message)
+                reason = f"{error.code}: {error.message}"
+                held_back.append(HeldBack(batch.id, reason, error.until or now + REFUSED_AGAIN_S))
+        return signed, held_back
 
     def deadline(self, now: int) -> int:
         """When an order signed now ends: after its life, but never beyond the epoch."""
@@ -88,13 +114,12 @@ class Signing:
 
     def _sign(self, batch: Any, inside: Sequence[Any], deadline: int) -> Signed:
         order = self._build(batch, inside, deadline)
-        signer: Signer
         if batch.kind == Kind.ISSUE:
             signer = self._custody.signer(bytes(batch.signer))
         else:
             signer = self._custody.member_signer(batch.member_id)
-        digest = order.digest(self._domain)
-        return Signed(batch.id, digest, order.encode(signer.sign(digest)), deadline)
+        digest, signature = signer.sign_order(order)
+        return Signed(batch.id, digest, order.encode(signature), deadline)
 
     def _build(self, batch: Any, inside: Sequence[Any], deadline: int) -> Order:
         if batch.kind == Kind.ISSUE:

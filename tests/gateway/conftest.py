@@ -14,7 +14,7 @@ from sqlalchemy import insert
 from gateway import ids
 from gateway.auth.keys import Role, new_key
 from gateway.books import Position
-from gateway.custody import Custody, MasterKey
+from gateway.custody import Custody, MasterRing, MasterSources
 from gateway.database import Database, migrate
 from gateway.model import NewMerchant
 from gateway.network import Network, open_network
@@ -67,7 +67,7 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Databas
 
 @pytest.fixture
 def custody(database: Database, tmp_path: Path) -> Custody:
-    found = Custody(database, MasterKey.from_file(tmp_path / "secrets", create=True))
+    found = Custody(database, MasterRing(database, MasterSources(tmp_path / "secrets")))
     found.ensure_network_keys(NOON)
     return found
 

@@ -24,7 +24,10 @@ from tests.gateway.node import anvil
 from wallet_sdk.contracts import Deployment, Network
 from wallet_sdk.rpc import Rpc
 
-COMMANDS = ("demo", "serve", "deploy", "import", "merchant", "operator", "chain", "index", "audit")
+COMMANDS = (
+    *("demo", "serve", "deploy", "import", "merchant", "operator", "keys", "chain", "index"),
+    "audit",
+)
 
 
 def run(*words: str) -> Result:

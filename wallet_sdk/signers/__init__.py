@@ -2,14 +2,18 @@
 
 from wallet_sdk.signers.base import Signer, TransactionSigner, recover
 from wallet_sdk.signers.hd import HDWallets, new_mnemonic
+from wallet_sdk.signers.kms import KmsSigner, kms_client, new_kms_key
 from wallet_sdk.signers.local import KeystoreSigner, LocalSigner
 
 __all__ = [
     "HDWallets",
     "KeystoreSigner",
+    "KmsSigner",
     "LocalSigner",
     "Signer",
     "TransactionSigner",
+    "kms_client",
+    "new_kms_key",
     "new_mnemonic",
     "recover",
 ]
