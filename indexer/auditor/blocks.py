@@ -11,12 +11,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
+from indexer.auditor.calldata import EXECUTE, RELAY, addresses_in, orders_in
 from indexer.auditor.codec import data_of, keccak
 from indexer.auditor.decode import Decoder, Event, LogMalformed
 from indexer.auditor.errors import AuditError, Broken, NodeRefused, NodeUnavailable
 from indexer.auditor.headers import HEADERS, Header, check_parent, header_of
 from indexer.auditor.hidden import find_order
-from indexer.auditor.orders import REFUND, Order, domain_separator, read_order
+from indexer.auditor.orders import Order, domain_separator
 from indexer.auditor.receipts import BLOOM, RECEIPTS, Receipt, encode_receipt
 from indexer.auditor.source import RawRange, batch_answers, range_calls, result_of
 from indexer.auditor.transactions import (
@@ -28,15 +29,14 @@ from indexer.auditor.transactions import (
 from indexer.auditor.tries import ordered_root
 
 EVENTS: Final = "events"
-_RELAY: Final = keccak(b"relay(bytes[])")[:4]
-_EXECUTE: Final = keccak(b"execute(bytes)")[:4]
 
 
 class OurTransaction(NamedTuple):
     """A transaction that logged something of ours, or brought orders.
 
     `orders` in calldata order. `hidden`: they were found inside a call of another contract.
-    `sender`: recovered from its signature where there are events and no orders; None otherwise.
+    `sender`: recovered from its signature where there are no orders. `named`: addresses in a call
+    that is no relay of orders.
     """
 
     position: int
@@ -48,6 +48,7 @@ class OurTransaction(NamedTuple):
     hidden: bool
     events: list[Event]
     sender: bytes | None
+    named: tuple[bytes, ...]
 
 
 class CheckedBlock(NamedTuple):
@@ -77,6 +78,7 @@ class RangeChecker:
 
     def __init__(self, watch: Watch) -> None:
         self._decoder = Decoder(watch.contracts)
+        self._watched = frozenset(watch.contracts)
         self._domains = {c: domain_separator(watch.chain_id, c) for c in watch.coalitions}
         self._costs: dict[str, float] = {}
 
@@ -163,24 +165,27 @@ class RangeChecker:
                 ) from error
             if event is not None:
                 events.append(event)
-        domain = self._domains.get(to) if to is not None else None
-        if not events and domain is None:
+        if not events and (to is None or to not in self._watched):
             return None
+        domain = self._domains.get(to) if to is not None else None
         calldata = data_of(tx["input"])
         selector = calldata[:4]
         orders: list[Order] = []
         hidden = False
-        if tx_hash is not None and receipt.status == 1:
-            if domain is not None and selector in (_RELAY, _EXECUTE):
+        if tx_hash is not None:
+            if domain is not None and selector in (RELAY, EXECUTE):
+                # Also of one that failed as a whole: what was read for it may stand in the trie.
                 orders = orders_in(calldata, domain, tuple(self._domains.values()))
-            else:
+            elif receipt.status == 1:
                 orders = self._hidden(calldata, events)
                 hidden = bool(orders)
         sender = None
-        if events and not orders and tx_hash is not None:
+        named: tuple[bytes, ...] = ()
+        if not orders and tx_hash is not None:
             sender = sender_of(tx)
+            named = addresses_in(calldata, sender)
         return OurTransaction(
-            position, shown, to, receipt.status, selector, orders, hidden, events, sender
+            position, shown, to, receipt.status, selector, orders, hidden, events, sender, named
         )
 
     def _hidden(self, calldata: bytes, events: Sequence[Event]) -> list[Order]:
@@ -242,47 +247,3 @@ def _check_receipts(header: Header, raw: Sequence[Any], transactions: int) -> li
             f"0x{bloom:0512x}",
         )
     return receipts
-
-
-def orders_in(calldata: bytes, domain: bytes, domains: tuple[bytes, ...]) -> list[Order]:
-    """The orders of a call of relay or execute, in calldata order; none where it is no such call
-    (it must have reverted then).
-    """
-    body = calldata[4:]
-    if calldata[:4] == _EXECUTE:
-        parts = [_dynamic(body, 0, 0)]
-    else:
-        start = _word(body, 0)
-        count = _word(body, start) if start is not None else None
-        if start is None or count is None or count > len(body) // 32:
-            return []
-        parts = [_dynamic(body, start + 32, i) for i in range(count)]
-    orders: list[Order] = []
-    for part in parts:
-        order = None if part is None else read_order(part, domain)
-        if part is None or order is None:
-            continue
-        orders.append(order)
-        if order.kind == REFUND:
-            # Its redemption may have been signed for a predecessor; the effect tells which it was.
-            for past in domains:
-                other = None if past == domain else read_order(part, domain, redeemed_for=past)
-                if other is not None:
-                    orders.append(other)
-    return orders
-
-
-def _word(body: bytes, at: int) -> int | None:
-    return int.from_bytes(body[at : at + 32], "big") if at + 32 <= len(body) else None
-
-
-def _dynamic(body: bytes, base: int, slot: int) -> bytes | None:
-    """Element `slot` of the dynamic bytes whose offsets begin at `base`."""
-    offset = _word(body, base + 32 * slot)
-    if offset is None:
-        return None
-    length = _word(body, base + offset)
-    start = base + offset + 32
-    if length is None or start + length > len(body):
-        return None
-    return body[start : start + length]

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from indexer.auditor import accounts as acc
 from indexer.auditor import orders as o
+from indexer.auditor.calldata import orders_in
 from indexer.auditor.codec import (
     EMPTY_CODE_HASH,
     data_of,
@@ -268,8 +269,6 @@ def _order_in(body: bytes, domain: bytes, digest: bytes) -> Order | None:
     calldata = fields[_INPUT_AT[kind]]
     if not isinstance(calldata, bytes):
         return None
-    from indexer.auditor.blocks import orders_in
-
     return next((x for x in orders_in(calldata, domain, (domain,)) if x.digest == digest), None)
 
 

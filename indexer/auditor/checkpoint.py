@@ -18,7 +18,8 @@ from indexer.auditor.codec import keccak
 from indexer.auditor.errors import InputInvalid
 from indexer.auditor.ledger import Ledger
 
-SCHEMA: Final = 1
+SCHEMA: Final = 2
+_NOT_STATE: Final = frozenset(("counts", "flows", "touched"))
 
 
 def _plain(value: Any) -> Any:
@@ -67,13 +68,11 @@ def _typed(kind: Any, value: Any) -> Any:
 
 
 def state_digest(ledger: Ledger) -> bytes:
-    """Keccak of the state in its canonical form. What was counted and summed up for the report is
-    left out: it says how the auditor worked, not what is true.
+    """Keccak of the state in its canonical form. What was counted and summed up for the report, or
+    noted for the search, is left out: it says how the auditor worked, not what is true.
     """
     state = {
-        f.name: _plain(getattr(ledger, f.name))
-        for f in fields(ledger)
-        if f.name not in ("counts", "flows")
+        f.name: _plain(getattr(ledger, f.name)) for f in fields(ledger) if f.name not in _NOT_STATE
     }
     return keccak(orjson.dumps(state, option=orjson.OPT_SORT_KEYS))
 

@@ -5,9 +5,12 @@ which no proof showed leads to a slot that nobody asked for, and a leaf under an
 known ones is such a slot. So storage that was written without a transaction is found wherever it
 lies, also in the account of somebody who never appeared in a log.
 
-A node may keep leaves of slots that are zero (anvil does, for slots that were only read). They hold
-nothing; to see that, the unknown branch is opened: a made-up slot whose hash begins as the branch
-does is asked for, and the proof of its absence shows the leaf that is there.
+A node may keep leaves of slots that are zero (anvil does, for slots that were only read, or set
+back to zero). They hold nothing; to see that, the unknown branch is opened: a slot whose hash
+begins as the branch does is asked for, and its proof shows the leaf that is there. First the slots
+that the contracts are known to have touched (`touched`); for the rest a slot is made up, which
+costs sixteen times as many hashes for each nibble of the branch, and so cannot open the deep
+branches of a large trie.
 """
 
 from __future__ import annotations
@@ -16,11 +19,11 @@ from collections.abc import Iterable
 from typing import Final
 
 from indexer.auditor.codec import Node, keccak
-from indexer.auditor.tries import nibbles, unprefix
+from indexer.auditor.tries import unprefix
 
 _ZERO_LEAF: Final = b"\x80"
 HASHES_MAX: Final = 6_000_000
-"""Made-up slots tried in all, about ten seconds: enough for a trie of a million slots."""
+"""Made-up slots tried in one audit, about ten seconds: enough for some branches of five nibbles."""
 
 
 class Completeness:
@@ -70,27 +73,50 @@ class Completeness:
         return sorted(self._leaves - self._known)
 
 
+class Prefixes:
+    """Beginnings of hashed keys, asked for quickly: does one of them begin this key?"""
+
+    def __init__(self, prefixes: Iterable[bytes]) -> None:
+        self._by_shift: dict[int, set[int]] = {}
+        for prefix in prefixes:
+            number = 0
+            for digit in prefix:
+                number = number << 4 | digit
+            self._by_shift.setdefault(256 - 4 * len(prefix), set()).add(number)
+
+    def __bool__(self) -> bool:
+        return bool(self._by_shift)
+
+    def begin(self, slot: int) -> bool:
+        """Whether the key of this slot begins with one of them."""
+        key = int.from_bytes(keccak(slot.to_bytes(32, "big")), "big")
+        return any(key >> shift in numbers for shift, numbers in self._by_shift.items())
+
+    def take(self, slot: int) -> bool:
+        """The same, and what was found is wanted no more."""
+        key = int.from_bytes(keccak(slot.to_bytes(32, "big")), "big")
+        for shift, numbers in self._by_shift.items():
+            if key >> shift in numbers:
+                numbers.discard(key >> shift)
+                if not numbers:
+                    del self._by_shift[shift]
+                return True
+        return False
+
+
 class MadeUpSlots:
     """Slots that nobody uses, found by the beginning of their hash."""
 
     def __init__(self) -> None:
         self._next = 1 << 200
-        self._tried = 0
+        self._end = self._next + HASHES_MAX
 
     def under(self, prefixes: Iterable[bytes]) -> list[int]:
         """One slot for each beginning that was found before the hashes ran out."""
-        wanted = set(prefixes)
-        lengths = sorted({len(prefix) for prefix in wanted})
+        wanted = Prefixes(prefixes)
         found = []
-        while wanted and self._tried < HASHES_MAX:
-            slot = self._next
+        while wanted and self._next < self._end:
+            if wanted.take(self._next):
+                found.append(self._next)
             self._next += 1
-            self._tried += 1
-            path = nibbles(keccak(slot.to_bytes(32, "big"))[: (lengths[-1] + 1) // 2])
-            for length in lengths:
-                prefix = path[:length]
-                if prefix in wanted:
-                    wanted.discard(prefix)
-                    found.append(slot)
-                    break
         return found

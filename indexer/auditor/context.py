@@ -51,6 +51,8 @@ class Context:
     tx: OurTransaction
     by_digest: dict[bytes, tuple[int, Order]]
     last_order: int = -1
+    effective: set[bytes] = field(default_factory=set)
+    """Digests of the orders that took effect."""
     mints: list[Move] = field(default_factory=list)
     burns: list[Move] = field(default_factory=list)
     moves: list[Move] = field(default_factory=list)
@@ -82,6 +84,7 @@ class Context:
         """
         counts = self.ledger.counts
         counts.orders += 1
+        self.effective.add(digest)
         found = self.by_digest.get(digest)
         if found is None:
             if self.by_digest and not self.tx.hidden:

@@ -125,6 +125,17 @@ class Attestation:
 
 
 @dataclass(slots=True)
+class Touched:
+    """What orders and calls named that came to nothing: contracts read slots for them. `nonces`:
+    (merchant, nonce >> 8); `words`: roots and leaves of redemptions.
+    """
+
+    accounts: set[bytes] = field(default_factory=set)
+    nonces: set[tuple[int, int]] = field(default_factory=set)
+    words: set[bytes] = field(default_factory=set)
+
+
+@dataclass(slots=True)
 class Ledger:
     """The state after `block`. Money in units of the settlement asset."""
 
@@ -177,6 +188,7 @@ class Ledger:
 
     flows: dict[tuple[int, str], Flow] = field(default_factory=dict)
     counts: Counts = field(default_factory=Counts)
+    touched: Touched = field(default_factory=Touched)
 
     def terms_in(self, epoch: int) -> Terms:
         """The terms of an epoch: the last change from it or before."""

@@ -22,6 +22,7 @@ from indexer.auditor.ledger import Ledger
 from indexer.auditor.member_effects import MEMBER_EFFECTS
 from indexer.auditor.merchant_effects import MERCHANT_EFFECTS
 from indexer.auditor.orders import Order, redemptions_root
+from indexer.auditor.touched import note
 from wallet_sdk.types import Policy
 
 ZERO: Final = bytes(20)
@@ -248,6 +249,12 @@ class Replay:
             else:
                 self.ledger.counts.allowance_moves += 1
         self._finish_assets(ctx)
+        touched = self.ledger.touched
+        touched.accounts.update(tx.named)
+        if len(ctx.effective) < len(tx.orders):
+            for order in tx.orders:
+                if order.digest not in ctx.effective:
+                    note(touched, order)
 
     def _finish_assets(self, ctx: Context) -> None:
         """What came in and was no deposit is a gift; what left is what was said to leave."""

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from itertools import chain
 from typing import Final
 
 from indexer.auditor import layout
 from indexer.auditor.checks import Check
 from indexer.auditor.codec import data_of, keccak
-from indexer.auditor.completeness import Completeness, MadeUpSlots
+from indexer.auditor.completeness import Completeness, MadeUpSlots, Prefixes
 from indexer.auditor.errors import AuditError, Broken, CannotRun, NodeRefused
 from indexer.auditor.headers import Header
 from indexer.auditor.ledger import Ledger
@@ -18,6 +19,7 @@ from indexer.auditor.network import NetworkFile, immutables_of
 from indexer.auditor.outcome import Outcome
 from indexer.auditor.source import Rpc
 from indexer.auditor.storage import Fact, StorageProver
+from indexer.auditor.touched import touched_slots
 
 CODE: Final = "code"
 COMPLETE: Final = "complete storage"
@@ -88,17 +90,19 @@ def check_state_of_chain(
     storage, complete = outcome.checks["storage"], outcome.checks[COMPLETE]
     ledger = outcome.ledger
     assert ledger is not None
+    made_up = MadeUpSlots()
     for name, facts, known in _contracts(outcome.network, ledger):
         if name == "BankReceipt" and not outcome.asset_is_receipt:
             continue  # somebody's token: its layout is not ours to know
-        completeness = None if name == "Coalition" and ledger.predecessors else Completeness()
+        completeness = Completeness()
         asked = _with_progress(chain(facts, known), progress)
         for broken in prover.check(asked, completeness):
             if len(storage.findings) < _FINDINGS_MAX:
                 storage.broken(broken.finding)
-        if prover.refusal is None and completeness is not None:
+        if prover.refusal is None:
             address = ledger.coalition if name == "Coalition" else outcome.network.address(name)
-            closed = _open_branches(prover, address, completeness)
+            touched = partial(touched_slots, name, ledger, outcome.network.schedule)
+            closed = _open_branches(prover, address, completeness, touched, made_up)
             _check_complete(name, completeness, closed, header.number, complete)
     if prover.refusal is not None:
         why = f"the node gives no proofs at block {header.number}: {prover.refusal}"
@@ -108,7 +112,7 @@ def check_state_of_chain(
         if prover.zero_leaves:
             note = f"{prover.zero_leaves} zeros were shown by a leaf, as anvil keeps them"
         storage.held(prover.proven, "slots", note)
-        count = 4 - bool(ledger.predecessors) - (not outcome.asset_is_receipt)
+        count = 4 - (not outcome.asset_is_receipt)
         if complete.note:
             complete.partly(count, "contracts", complete.note)
         else:
@@ -139,16 +143,21 @@ def _with_progress(
         yield fact
 
 
-def _open_branches(prover: StorageProver, address: bytes, completeness: Completeness) -> int:
+def _open_branches(
+    prover: StorageProver,
+    address: bytes,
+    completeness: Completeness,
+    touched: Callable[[], Iterator[int]],
+    made_up: MadeUpSlots,
+) -> int:
     """Looks into the branches that no known slot lies under. Returns how many stayed closed."""
-    made_up = MadeUpSlots()
-    while prefixes := completeness.unopened():
+    if unopened := Prefixes(completeness.unopened()):
+        prover.look(address, filter(unopened.begin, touched()), completeness)
+    while (prefixes := completeness.unopened()) and prover.refusal is None:
         slots = made_up.under(prefixes)
         if not slots:
             return len(prefixes)
-        facts = [Fact(address, slot, 0, "", 0) for slot in slots]
-        if list(prover.check(facts, completeness)) or prover.refusal is not None:
-            return len(prefixes)
+        prover.look(address, slots, completeness)
     return 0
 
 

@@ -75,8 +75,11 @@ def read_proof(
     address: bytes,
     slots: Sequence[int],
     completeness: Completeness | None = None,
+    *,
+    explained: bool = True,
 ) -> tuple[ProvenAccount, list[int], int]:
-    """(account, values in the order of `slots`, how many zeros were shown by a leaf).
+    """(account, values in the order of `slots`, how many zeros were shown by a leaf). `explained`:
+    the replay knows of these slots, so they may hold something.
 
     Raises ProofInvalid: a node is missing, malformed, or of another root.
     """
@@ -102,7 +105,7 @@ def read_proof(
     visit = None if completeness is None else completeness.visit
     for slot in slots:
         key = keccak(slot.to_bytes(32, "big"))
-        if completeness is not None:
+        if completeness is not None and explained:
             completeness.know(key)
         raw_value = nodes.value(account.storage_root, key, visit)
         value = _number(raw_value) if raw_value is not None else 0
@@ -168,9 +171,13 @@ class StorageProver:
         address: bytes,
         slots: Sequence[int],
         completeness: Completeness | None = None,
+        *,
+        explained: bool = True,
     ) -> tuple[ProvenAccount, list[int]]:
         try:
-            account, values, zeros = read_proof(answer, self._root, address, slots, completeness)
+            account, values, zeros = read_proof(
+                answer, self._root, address, slots, completeness, explained=explained
+            )
         except ProofInvalid as error:
             raise Broken(
                 STORAGE,
@@ -196,8 +203,18 @@ class StorageProver:
                     yield _broken(self._number, fact, got)
             waiting = list(self._unequal(inherited, None))
 
+    def look(self, address: bytes, slots: Iterable[int], completeness: Completeness) -> None:
+        """Shows `completeness` the ways to slots that nothing explains."""
+        facts = (Fact(address, slot, 0, "", 0) for slot in slots)
+        for _ in self._unequal(facts, completeness, explained=False):
+            pass
+
     def _unequal(
-        self, facts: Iterable[Fact], completeness: Completeness | None
+        self,
+        facts: Iterable[Fact],
+        completeness: Completeness | None,
+        *,
+        explained: bool = True,
     ) -> Iterator[tuple[Fact, int]]:
         with ThreadPoolExecutor(max_workers=2, thread_name_prefix="audit-proof") as pool:
             chunks = _chunks(facts)
@@ -214,7 +231,9 @@ class StorageProver:
                 if answer is None:
                     return
                 slots = _slots(chunk)
-                _, values = self._read(answer, chunk[0].address, slots, completeness)
+                _, values = self._read(
+                    answer, chunk[0].address, slots, completeness, explained=explained
+                )
                 for fact, value in zip(chunk, values, strict=True):
                     if (value ^ fact.expected) & fact.mask:
                         yield fact, value
