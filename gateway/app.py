@@ -16,6 +16,7 @@ from gateway.members import endpoints as members
 from gateway.merchants import endpoints as merchants
 from gateway.metrics import CONTENT_TYPE, Metrics
 from gateway.orders import endpoints as orders
+from gateway.orders import reversal_endpoints as reversals
 from gateway.service import Gateway
 from gateway.strict import BodyLimit
 
@@ -49,7 +50,14 @@ def make_app(gateway: Gateway, pages: Sequence[APIRouter] = ()) -> FastAPI:
     app.add_middleware(BodyLimit)
     app.add_middleware(Measured, metrics=app.state.metrics)
     problems.install(app)
-    for router in (health, orders.router, members.router, merchants.router, *pages):
+    for router in (
+        health,
+        orders.router,
+        reversals.router,
+        members.router,
+        merchants.router,
+        *pages,
+    ):
         app.include_router(router)
     app.router.routes.insert(0, Express(orders.router.routes))
     return app

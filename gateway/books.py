@@ -39,6 +39,35 @@ class Effect:
     tx_hash: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Redemption:
+    """A redemption that took effect: what a refund names and proves, points by epoch."""
+
+    buckets: int
+    points_by_epoch: dict[int, int]
+    proof: tuple[bytes, ...]
+    refunded: int
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What bounds a return: the epoch of the issue, the member's live points by epoch, and what of
+    the merchant's issue may still come back.
+
+    Attributes:
+        buckets: live points of the member by epoch.
+        cap_left: points that the merchant's return cap leaves in that epoch.
+        open: whether the epoch is the current one or the one before.
+        ends_at: the first second at which nothing of it can be returned any more.
+    """
+
+    epoch: int
+    buckets: dict[int, int]
+    cap_left: int
+    open: bool
+    ends_at: int
+
+
 class Books(Protocol):
     """Reads of the mirror. Every method raises NotReady when it cannot be asked."""
 
@@ -56,6 +85,27 @@ class Books(Protocol):
 
     def effects(self, digests: Sequence[bytes]) -> dict[bytes, Effect]:
         """Where these orders took effect, as far as the mirror has read."""
+        ...
+
+    def redemption(self, digest: bytes) -> Redemption | None:
+        """The redemption that this order made; None: not mirrored."""
+        ...
+
+    def live_until(self, epoch: int) -> int:
+        """The first second at which points of `epoch` are gone."""
+        ...
+
+    def redeem_price(self, epoch: int) -> int:
+        """What one point of `epoch` is redeemed at: face value - redeem fee."""
+        ...
+
+    def return_window(self, digest: bytes, merchant: int, address: bytes, at: int) -> Window | None:
+        """What bounds a return of what the IssueBatch `digest` issued; None: not mirrored."""
+        ...
+
+    @property
+    def face_value(self) -> int:
+        """Units of the settlement asset that a point stands for."""
         ...
 
     def issue_price(self, at: int) -> int:

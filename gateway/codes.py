@@ -15,7 +15,29 @@ class Kind(IntEnum):
     JOIN = 1
     ISSUE = 3
     REDEEM = 4
+    REFUND = 5
+    RETURN = 6
     TRANSFER = 7
+    CANCEL = 8
+    WITHDRAW = 9
+
+
+BY_TILL: Final = (Kind.ISSUE, Kind.REFUND, Kind.RETURN)
+"""Kinds that a till key signs, on the merchant's lower nonces."""
+BY_MEMBER: Final = (Kind.JOIN, Kind.REDEEM, Kind.TRANSFER)
+"""Kinds that the member alone signs, on the member's own nonces."""
+HOLDS_MONEY: Final = (Kind.ISSUE, Kind.REFUND, Kind.WITHDRAW)
+"""Kinds whose hold is money of the merchant; the others' is points of the member."""
+HOLDS_POINTS: Final = (Kind.REDEEM, Kind.RETURN, Kind.TRANSFER)
+
+OWNERS_NONCES_FROM: Final = -(2**63)
+"""As a row keeps it: the chain's nonces have 64 unsigned bits, and from 2^63 on they are the
+owner's. SQL's integers are signed, so that half lies below zero there."""
+
+
+def chain_nonce(stored: int) -> int:
+    """A nonce as the chain counts it."""
+    return stored % 2**64
 
 
 class State(IntEnum):
@@ -86,7 +108,10 @@ KIND_WORDS: Final[dict[int, OrderKind]] = {
     Kind.JOIN: OrderKind.JOIN,
     Kind.ISSUE: OrderKind.ISSUE,
     Kind.REDEEM: OrderKind.REDEEM,
+    Kind.REFUND: OrderKind.REFUND,
+    Kind.RETURN: OrderKind.RETURN,
     Kind.TRANSFER: OrderKind.TRANSFER,
+    Kind.WITHDRAW: OrderKind.WITHDRAW,
 }
 KIND_CODES: Final[dict[OrderKind, Kind]] = {word: Kind(code) for code, word in KIND_WORDS.items()}
 

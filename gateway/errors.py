@@ -20,7 +20,16 @@
         │   ├── BalanceTooLow         409  may pass, once the member has earned
         │   ├── CreditLimitExceeded   409  may pass, once the merchant has deposited
         │   ├── MerchantNotActive     409
-        │   └── SlugUsed              409
+        │   ├── SlugUsed              409
+        │   ├── OrderNotReversible    409  not of the right kind, or not final yet
+        │   ├── EpochExpired          409  that part of the points has expired for good
+        │   ├── RefundTooHigh         409  more than the redemption took, less what was given back
+        │   ├── ReturnTooHigh         409  more than the purchase earned, less what came back
+        │   ├── ReturnWindowOver      409  earned before the previous epoch
+        │   ├── NothingToReturn       409  all of it is shortfall: there is nothing to take back
+        │   ├── ShortfallChanged      409  more is missing than the till was shown
+        │   ├── PositionTooLow        409  a withdrawal never draws credit
+        │   └── OrderNotCancellable   409  it took effect, or is over
         ├── NotReady                  503  the chain or the mirror cannot be asked now; try again
         └── CustodyError              500  a secret cannot be opened; never carries the secret
             ├── MasterKeyUnsafe       500
@@ -175,6 +184,62 @@ class SlugUsed(Conflict):
     code = "slug_used"
 
 
+class OrderNotReversible(Conflict):
+    """The order is not of the kind that this reverses, or not final yet."""
+
+    code = "order_not_reversible"
+
+
+class EpochExpired(Conflict):
+    """That part of the points has expired: nothing brings it back. `refundable` points are live;
+    the merchant may issue fresh points instead.
+    """
+
+    code = "epoch_expired"
+
+
+class RefundTooHigh(Conflict):
+    """More points than the redemption took, less what was given back of it."""
+
+    code = "refund_too_high"
+
+
+class ReturnTooHigh(Conflict):
+    """More points than the purchase earned, less what was returned of it."""
+
+    code = "return_too_high"
+
+
+class ReturnWindowOver(Conflict):
+    """Points can be returned in the epoch in which they were earned, and in the one after."""
+
+    code = "return_window_over"
+
+
+class NothingToReturn(Conflict):
+    """None of the points can be taken back; `shortfall` is all of them."""
+
+    code = "nothing_to_return"
+
+
+class ShortfallChanged(Conflict):
+    """More points are missing than the till has been shown: ask for the quote again."""
+
+    code = "shortfall_changed"
+
+
+class PositionTooLow(Conflict):
+    """The merchant's own money, less what open orders hold, does not reach; credit is not paid."""
+
+    code = "position_too_low"
+
+
+class OrderNotCancellable(Conflict):
+    """The order has taken effect, or has ended, or is no order that anybody may take back."""
+
+    code = "order_not_cancellable"
+
+
 class NotReady(GatewayError):
     """The chain or the mirror cannot be asked now; nothing was done, try again."""
 
@@ -242,6 +307,12 @@ class WrongChain(ChainError):
     """The node serves another chain than the deployment names."""
 
     code = "wrong_chain"
+
+
+class RedemptionMissing(ChainError):
+    """The mirror does not hold a redemption that the order book knows as final."""
+
+    code = "redemption_missing"
 
 
 class ReorgBelowFinality(ChainError):

@@ -7,13 +7,16 @@ from contextlib import contextmanager
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from gateway.books import Effect, Head, Position
+from gateway.books import Effect, Head, Position, Redemption, Window
 from gateway.errors import NotReady
 from indexer import queries
 from indexer.errors import MirrorEmpty
-from wallet_sdk.contracts import Network
+from wallet_sdk.contracts import Network, Terms
 from wallet_sdk.errors import RpcUnavailable
 from wallet_sdk.types import Address, address_bytes, address_of, digest_bytes, digest_of
+
+BPS = 10_000
+"""Hundredths of a percent."""
 
 
 class MirrorBooks:
@@ -23,7 +26,8 @@ class MirrorBooks:
         self._mirror = mirror
         self._network = network
         self._order_ttl_s = order_ttl_s
-        self._fees: dict[int, int] = {}
+        self._terms: dict[int, Terms] = {}
+        self._cap_bps: int | None = None
         self._lock = threading.Lock()
 
     def head(self) -> Head | None:
@@ -75,23 +79,73 @@ class MirrorBooks:
             for digest, effect in found.effects.items()
         }
 
+    def redemption(self, digest: bytes) -> Redemption | None:
+        """The redemption that this order made, with its proof; None: not mirrored."""
+        with self._reading() as connection:
+            found = queries.redemption(connection, digest_of(digest))
+        if found is None:
+            return None
+        return Redemption(found.buckets, found.points_by_epoch, found.proof, found.refunded)
+
+    def live_until(self, epoch: int) -> int:
+        """The first second at which points of `epoch` are gone."""
+        return self._network.deployment.schedule.expires_at(epoch)
+
+    def redeem_price(self, epoch: int) -> int:
+        """Face value - the redeem fee of the points' own epoch."""
+        return self.face_value - self._terms_of(epoch).redeem_fee
+
+    def return_window(self, digest: bytes, merchant: int, address: bytes, at: int) -> Window | None:
+        """What bounds a return of what this IssueBatch issued; one state of the mirror."""
+        schedule = self._network.deployment.schedule
+        with self._reading() as connection:
+            epoch = queries.epoch_of_issue(connection, digest_of(digest))
+            if epoch is None:
+                return None
+            issued = queries.issued_in_epoch(connection, merchant, epoch)
+            held = queries.member_balance(connection, address_of(address), at_time=at)
+        cap = issued.issued * self._return_cap_bps() // BPS
+        return Window(
+            epoch=epoch,
+            buckets={each.epoch: each.points for each in held.by_epoch},
+            cap_left=max(cap - issued.returned, 0),
+            open=epoch <= schedule.epoch_at(at) <= epoch + 1,
+            ends_at=schedule.start(epoch + 2),
+        )
+
+    @property
+    def face_value(self) -> int:
+        """Units of the settlement asset that a point stands for."""
+        return self._network.deployment.face_value
+
     def issue_price(self, at: int) -> int:
         """Face value + the dearer issue fee of the epochs at `at` and at the order's deadline."""
         schedule = self._network.deployment.schedule
         epochs = {schedule.epoch_at(at), schedule.epoch_at(at + self._order_ttl_s)}
-        return self._network.deployment.face_value + max(self._issue_fee(e) for e in epochs)
+        return self._network.deployment.face_value + max(
+            self._terms_of(e).issue_fee for e in epochs
+        )
 
-    def _issue_fee(self, epoch: int) -> int:
+    def _return_cap_bps(self) -> int:
+        # Fixed in the contract's code.
+        if self._cap_bps is None:
+            try:
+                self._cap_bps = self._network.read(self._network.reads.return_cap_bps())
+            except RpcUnavailable as error:
+                raise NotReady("the chain cannot be asked for the return cap") from error
+        return self._cap_bps
+
+    def _terms_of(self, epoch: int) -> Terms:
         # Terms are append-only and fixed 30 days before their epoch: once read they stand.
         with self._lock:
-            found = self._fees.get(epoch)
+            found = self._terms.get(epoch)
         if found is None:
             try:
-                found = self._network.terms_of(epoch).issue_fee
+                found = self._network.terms_of(epoch)
             except RpcUnavailable as error:
-                raise NotReady("the chain cannot be asked for the terms of issue") from error
+                raise NotReady("the chain cannot be asked for the terms") from error
             with self._lock:
-                self._fees[epoch] = found
+                self._terms[epoch] = found
         return found
 
     @contextmanager

@@ -24,7 +24,10 @@ class OrderKind(StrEnum):
     JOIN = "join"
     ISSUE = "issue"
     REDEEM = "redeem"
+    REFUND = "refund"
+    RETURN = "return"
     TRANSFER = "transfer"
+    WITHDRAW = "withdraw"
 
 
 class OrderState(StrEnum):
@@ -134,6 +137,27 @@ class NewOrder:
     merchant: str | None = None
     to_member: str | None = None
     unearned: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewReversal(NewOrder):
+    """A refund of a redemption, or a return of goods.
+
+    Attributes:
+        of: public id of the order that is reversed: a redemption, or an issue.
+        shortfall: a return's missing points that the till has been shown and takes from the cash;
+            a larger one is refused.
+    """
+
+    of: str = ""
+    shortfall: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class NewWithdrawal(NewOrder):
+    """Money out of a merchant's position, to its owner; units of the settlement asset."""
+
+    amount: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,9 @@ merchants = Table(
     Column("minor_digits", SmallInteger, nullable=False),
     # The next nonce of a till order; dense, given out at sealing.
     Column("next_nonce", BigInteger, nullable=False, server_default="1"),
-    # What open issues will be charged.
+    # The next nonce of an order of the owner, below zero (`codes.chain_nonce`).
+    Column("next_owner_nonce", BigInteger, nullable=False, server_default="-9223372036854775808"),
+    # What open issues, refunds and withdrawals will take.
     Column("held", Money, nullable=False, server_default="0"),
     # What its active webhook end points listen to, as bits: accepting reads this row anyway.
     Column("webhook_events", Integer, nullable=False, server_default="0"),
@@ -163,6 +165,13 @@ orders = Table(
     # How often a batch that held it was proven dead.
     Column("voids", SmallInteger, nullable=False, server_default="0"),
     Column("follows_id", BigInteger),
+    # The order that a refund or a return reverses.
+    Column("of_id", BigInteger),
+    # Of a return: the epoch of its points, and the points that were missing.
+    Column("epoch", Integer),
+    Column("shortfall", BigInteger),
+    # When somebody asked to cancel it while its signature was out.
+    Column("cancel_asked_at", BigInteger),
     Column("failure", Text),
     Column("failure_detail", Text),
     Column("accepted_at", BigInteger, nullable=False),
@@ -189,6 +198,19 @@ orders = Table(
     ),
     Index("orders_by_member", "member_id", "id"),
     Index("orders_by_merchant", "merchant_id", "id"),
+    Index(
+        "orders_reversing",
+        "of_id",
+        sqlite_where=text("of_id IS NOT NULL"),
+        postgresql_where=text("of_id IS NOT NULL"),
+    ),
+    Index(
+        "orders_returning",
+        "epoch",
+        "merchant_id",
+        sqlite_where=text("epoch IS NOT NULL AND state < 8"),
+        postgresql_where=text("epoch IS NOT NULL AND state < 8"),
+    ),
 )
 
 refusals = Table(
@@ -229,6 +251,8 @@ batches = Table(
     # A call that may be sent only after another one took effect.
     Column("after_id", BigInteger),
     Column("slot_id", BigInteger),
+    # The Cancel of its nonce, where somebody asked for one.
+    Column("cancel_id", BigInteger),
     # Network time before which it is not offered again.
     Column("due_at", BigInteger, nullable=False, server_default="0"),
     Column("tries", Integer, nullable=False, server_default="0"),

@@ -17,7 +17,7 @@ import orjson
 from sqlalchemy import Connection, insert, select
 
 from gateway import faults
-from gateway.books import Effect, Head, Position
+from gateway.books import Effect, Head, Position, Redemption, Window
 from gateway.clock import NetworkClock
 from gateway.custody import Custody, Purpose
 from gateway.database import Database
@@ -248,6 +248,22 @@ class _NoMirrorYet:
         return {}
 
     def issue_price(self, at: int) -> int:
+        raise NotReady("there is no mirror yet")
+
+    def redemption(self, digest: bytes) -> Redemption | None:
+        raise NotReady("there is no mirror yet")
+
+    def return_window(self, digest: bytes, merchant: int, address: bytes, at: int) -> Window | None:
+        raise NotReady("there is no mirror yet")
+
+    def live_until(self, epoch: int) -> int:
+        raise NotReady("there is no mirror yet")
+
+    def redeem_price(self, epoch: int) -> int:
+        raise NotReady("there is no mirror yet")
+
+    @property
+    def face_value(self) -> int:
         raise NotReady("there is no mirror yet")
 
 

@@ -15,7 +15,8 @@ from gateway.errors import IdempotencyKeyReused
 from gateway.orders import answers as answer_codec
 from gateway.orders.answers import Answer
 from gateway.orders.decide import Rows, decide
-from gateway.orders.known import Known, Request, parts, read
+from gateway.orders.known import SELDOM, Known, Request, parts, read
+from gateway.orders.reversals import Reversals
 from gateway.tables import audit, idempotency, members, merchants, orders, refusals
 from gateway.webhooks import outbox
 from gateway.webhooks.events import Event
@@ -46,6 +47,8 @@ def accept(
     decided: dict[tuple[int, str], list[Answer]] = {}
     if fresh:
         known = read(database, connection, books, now, fresh)
+        if any(line.kind in SELDOM for request in fresh for line in request.lines):
+            known.reversals = Reversals(database, connection, books, now)
         for request in fresh:
             decided[request.tenant, request.key] = decide(request, known, now, rows)
         _write(connection, known, rows, now)

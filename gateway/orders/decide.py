@@ -9,16 +9,12 @@ from gateway.errors import (
     BalanceTooLow,
     CreditLimitExceeded,
     GatewayError,
-    InvalidRequest,
     MemberUnknown,
     MerchantNotActive,
     MerchantUnknown,
-    PointsInvalid,
-    PurchaseInvalid,
     ReferenceUsed,
 )
 from gateway.model import (
-    POINTS_MAX,
     REFERENCE_LENGTH_MAX,
     Accepted,
     MerchantState,
@@ -27,8 +23,18 @@ from gateway.model import (
     Refused,
 )
 from gateway.orders import answers as answer_codec
+from gateway.orders import seldom
 from gateway.orders.answers import Answer
-from gateway.orders.known import DEBITS, Known, KnownMember, KnownMerchant, Request, owner_of
+from gateway.orders.checks import check_line
+from gateway.orders.known import (
+    DEBITS,
+    SELDOM,
+    Known,
+    KnownMember,
+    KnownMerchant,
+    Request,
+    owner_of,
+)
 
 # A hold is kept in 63 bits; more money than this is not a position but a mistake.
 MONEY_MAX = 2**62
@@ -86,6 +92,8 @@ def _accept_line(
     request: Request, line: NewOrder, raw_id: bytes, known: Known, now: int, rows: Rows
 ) -> Accepted:
     """Raises the GatewayError that says why not."""
+    if line.kind in SELDOM:
+        return seldom.accept_line(request, line, raw_id, known, now, rows)
     check_line(line)
     member = known.members.get(line.member)
     if member is None:
@@ -120,26 +128,6 @@ def _accept_line(
         }
     )
     return Accepted(id=order_id, reference=line.reference, points=line.points, accepted_at=now)
-
-
-def check_line(line: NewOrder) -> None:
-    """What can be said of a wish without knowing anything. Raises PointsInvalid, InvalidRequest."""
-    if line.unearned is not None:
-        raise PurchaseInvalid(line.unearned)
-    # bool is an int in Python: `points=True` is a mistake, not one point.
-    if type(line.points) is not int or not 1 <= line.points <= POINTS_MAX:
-        raise PointsInvalid(
-            f"points are a whole number from 1 to {POINTS_MAX}, got {line.points!r:.40}"
-        )
-    if not 1 <= len(line.reference) <= REFERENCE_LENGTH_MAX or not line.reference.isprintable():
-        raise InvalidRequest(
-            f"a reference has 1 to {REFERENCE_LENGTH_MAX} printable characters",
-            reference=line.reference[:REFERENCE_LENGTH_MAX],
-        )
-    if line.kind is OrderKind.JOIN:
-        raise InvalidRequest("a member joins by being made a member, not by an order")
-    if line.kind is OrderKind.TRANSFER and line.member == line.to_member:
-        raise InvalidRequest("a transfer goes to another member", member=line.member)
 
 
 def _hold(

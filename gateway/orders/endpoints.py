@@ -13,7 +13,16 @@ from gateway.auth.dependencies import AsAnyone, AsMerchant, AsOperator, Key, Pri
 from gateway.codes import STATE_CODES
 from gateway.dependencies import TheGateway
 from gateway.errors import PurchaseInvalid
-from gateway.model import Accepted, Merchant, NewOrder, OrderKind, OrderState, Refused
+from gateway.model import (
+    Accepted,
+    Merchant,
+    NewOrder,
+    NewReversal,
+    NewWithdrawal,
+    OrderKind,
+    OrderState,
+    Refused,
+)
 from gateway.orders import repository
 from gateway.orders.answers import Answer
 from gateway.orders.refusals import problem_of, refusal_line
@@ -48,9 +57,9 @@ async def issue(
     `Idempotency-Key`: you get the same answer, and nothing happens twice. With `Prefer: wait=10`
     the answer comes when the order is final (200), or after ten seconds as usual (202).
     """
-    merchant = await _merchant(gateway, who)
+    merchant = await merchant_of(gateway, who)
     line = _issue_line(merchant, body, body.points_under(merchant.earn_rule))
-    return await _accept_one(gateway, who, key, request, line)
+    return await accept_one(gateway, who, key, request, line)
 
 
 @router.post("/issuances/bulk", status_code=ACCEPTED, response_model=BulkBody, summary="Issue many")
@@ -58,15 +67,15 @@ async def issue_many(
     body: NewIssuances, request: Request, who: AsMerchant, key: Key, gateway: TheGateway
 ) -> Response:
     """Up to 10,000 issues in one commit. Each line is accepted or refused for itself."""
-    merchant = await _merchant(gateway, who)
+    merchant = await merchant_of(gateway, who)
     lines = [_bulk_line(merchant, asked) for asked in body.lines]
     given = await _accept(gateway, who, key, request, lines)
     shown = [
-        _shown(line, answer) if isinstance(answer, Accepted) else refusal_line(answer)
+        accepted_body(line, answer) if isinstance(answer, Accepted) else refusal_line(answer)
         for line, answer in zip(lines, given, strict=True)
     ]
     accepted = sum(isinstance(answer, Accepted) for answer in given)
-    return _json({"accepted": accepted, "refused": len(given) - accepted, "lines": shown})
+    return json_answer({"accepted": accepted, "refused": len(given) - accepted, "lines": shown})
 
 
 @router.post(
@@ -76,9 +85,9 @@ async def redeem(
     body: NewRedemption, request: Request, who: AsMerchant, key: Key, gateway: TheGateway
 ) -> Response:
     """Accepts that a member spends points with the merchant; the member's balance must reach."""
-    merchant = await _merchant(gateway, who)
+    merchant = await merchant_of(gateway, who)
     line = NewOrder(OrderKind.REDEEM, body.member, body.points, body.reference, merchant.id)
-    return await _accept_one(gateway, who, key, request, line)
+    return await accept_one(gateway, who, key, request, line)
 
 
 @router.post(
@@ -91,7 +100,7 @@ async def transfer(
     merchant cannot speak for a member.
     """
     line = NewOrder(OrderKind.TRANSFER, body.from_, body.points, body.reference, to_member=body.to)
-    return await _accept_one(gateway, who, key, request, line)
+    return await accept_one(gateway, who, key, request, line)
 
 
 @router.get("/orders/{order_id}", response_model=OrderBody, summary="One order")
@@ -102,7 +111,7 @@ async def get_order(order_id: str, who: AsAnyone, gateway: TheGateway) -> Respon
         with gateway.database.read() as connection:
             return repository.find(connection, order_id, who.tenant)
 
-    return _json(await run_in_threadpool(read), 200)
+    return json_answer(await run_in_threadpool(read), 200)
 
 
 @router.get("/orders", response_model=OrderPage, summary="Orders, newest first")
@@ -129,10 +138,11 @@ async def list_orders(
             )
         return {"orders": found, "next_cursor": after}
 
-    return _json(await run_in_threadpool(read), 200)
+    return json_answer(await run_in_threadpool(read), 200)
 
 
-async def _merchant(gateway: Gateway, who: Principal) -> Merchant:
+async def merchant_of(gateway: Gateway, who: Principal) -> Merchant:
+    """The merchant that asks."""
     room = gateway.merchants_room
     known = room.remembered(who.tenant)
     return known if known is not None else await run_in_threadpool(room.by_number, who.tenant)
@@ -163,9 +173,10 @@ async def _accept(
     return await asyncio.wrap_future(answer)
 
 
-async def _accept_one(
+async def accept_one(
     gateway: Gateway, who: Principal, key: str, request: Request, line: NewOrder
 ) -> Response:
+    """The answer to one wish: the order, or the problem why not."""
     (answer,) = await _accept(gateway, who, key, request, [line])
     if isinstance(answer, Refused):
         return problem_of(answer)
@@ -173,8 +184,8 @@ async def _accept_one(
     if wait_s:
         ended = await _ended(gateway, answer.id, who, wait_s)
         if ended is not None:
-            return _json(ended, 200)
-    return _json(_shown(line, answer))
+            return json_answer(ended, 200)
+    return json_answer(accepted_body(line, answer))
 
 
 def wanted_wait_s(prefer: str) -> float:
@@ -204,14 +215,21 @@ async def _ended(
     return None
 
 
-def _shown(line: NewOrder, answer: Accepted) -> dict[str, Any]:
+def accepted_body(line: NewOrder, answer: Accepted) -> dict[str, Any]:
     """The order as it was accepted: the same bytes however often the request is repeated."""
+    special: dict[str, Any] = {}
+    if isinstance(line, NewReversal):
+        special = {"of": line.of}
+        if line.kind is OrderKind.RETURN:
+            special["shortfall"] = line.points - answer.points
+    elif isinstance(line, NewWithdrawal):
+        special = {"amount": line.amount}
     return {
         "id": answer.id,
         "kind": line.kind.value,
         "state": OrderState.ACCEPTED.value,
         "merchant": line.merchant,
-        "member": line.member,
+        "member": line.member or None,
         "to_member": line.to_member,
         "points": answer.points,
         "reference": answer.reference,
@@ -219,8 +237,10 @@ def _shown(line: NewOrder, answer: Accepted) -> dict[str, Any]:
         "failure": None,
         "transaction": None,
         "block": None,
+        **special,
     }
 
 
-def _json(content: Any, status: int = ACCEPTED) -> Response:
+def json_answer(content: Any, status: int = ACCEPTED) -> Response:
+    """The content as it is, unchecked: it was made here."""
     return Response(orjson.dumps(content), status, media_type="application/json")

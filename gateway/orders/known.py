@@ -4,7 +4,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import orjson
 from sqlalchemy import Connection, select
@@ -18,12 +18,16 @@ from gateway.model import MerchantState, NewOrder, OrderKind
 from gateway.tables import members, merchants, orders
 from gateway.webhooks.events import Event
 
+if TYPE_CHECKING:
+    from gateway.orders.reversals import Reversals
+
 T = TypeVar("T")
 
 # Values in one IN list: SQLite takes 32,766, and short statements are cached better.
 IN_MAX = 500
 
-DEBITS = (OrderKind.REDEEM, OrderKind.TRANSFER)
+DEBITS = (OrderKind.REDEEM, OrderKind.RETURN, OrderKind.TRANSFER)
+SELDOM = (OrderKind.REFUND, OrderKind.RETURN, OrderKind.WITHDRAW)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +84,7 @@ class Known:
         references: (merchant number, reference) -> public id of the order that holds it.
         balances: points that a debtor still has, less all holds.
         held_money, held_points: what the group adds to the holds, by merchant and by member.
+        reversals: decides refunds, returns and withdrawals, where the group has one.
         listening: numbers of merchants with a webhook end point that hears of accepted orders.
     """
 
@@ -88,6 +93,7 @@ class Known:
     references: dict[tuple[int, str], str] = field(default_factory=dict)
     balances: dict[int, int] = field(default_factory=dict)
     issue_price: int = 0
+    reversals: "Reversals | None" = None
     held_money: defaultdict[int, int] = field(default_factory=lambda: defaultdict(int))
     held_points: defaultdict[int, int] = field(default_factory=lambda: defaultdict(int))
     listening: set[int] = field(default_factory=set)

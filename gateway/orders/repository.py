@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, select
 
 from gateway import ids
-from gateway.codes import KIND_WORDS, STATE_WORDS
+from gateway.codes import KIND_WORDS, STATE_WORDS, Kind
 from gateway.errors import InvalidRequest, OrderUnknown
 from gateway.tables import batches, members, merchants, orders
 from wallet_sdk.types import to_hex
@@ -18,6 +18,7 @@ PAGE_MAX = 500
 
 FAILURES = {
     "rejected_on_chain": "the network has proven that it can never take effect",
+    "cancelled": "it was cancelled, and can never take effect",
 }
 
 
@@ -67,6 +68,12 @@ def shown(row: Any) -> dict[str, Any]:
     if row.failure is not None:
         detail = FAILURES.get(row.failure, "")
         failure = {"code": row.failure, "detail": f"{detail}: {row.failure_detail}".strip(": ")}
+    special = {
+        "amount": row.hold if row.kind == Kind.WITHDRAW else None,
+        "of": _public(ids.ORDER, row.of_order),
+        "shortfall": row.shortfall,
+        "cancel_asked_at": row.cancel_asked_at,
+    }
     return {
         "id": ids.encode(ids.ORDER, bytes(row.public_id)),
         "kind": KIND_WORDS[row.kind].value,
@@ -80,24 +87,28 @@ def shown(row: Any) -> dict[str, Any]:
         "failure": failure,
         "transaction": None if row.tx_hash is None else to_hex(bytes(row.tx_hash)),
         "block": row.block_number,
+        **{name: value for name, value in special.items() if value is not None},
     }
 
 
 def shown_query() -> Select[Any]:
     """What `shown` reads of each order."""
     sender, receiver = members.alias("sender"), members.alias("receiver")
+    reversed_ = orders.alias("reversed")
     return (
         select(
             orders,
             merchants.c.public_id.label("merchant"),
             sender.c.public_id.label("member"),
             receiver.c.public_id.label("to_member"),
+            reversed_.c.public_id.label("of_order"),
             batches.c.tx_hash,
             batches.c.block_number,
         )
         .outerjoin(merchants, merchants.c.id == orders.c.merchant_id)
         .outerjoin(sender, sender.c.id == orders.c.member_id)
         .outerjoin(receiver, receiver.c.id == orders.c.to_member_id)
+        .outerjoin(reversed_, reversed_.c.id == orders.c.of_id)
         .outerjoin(batches, batches.c.id == orders.c.batch_id)
     )
 

@@ -110,6 +110,64 @@ class NewTransfer(Strict):
     reference: Reference
 
 
+OrderId = Annotated[str, Field(min_length=30, max_length=30, examples=["ord_" + "0" * 26])]
+
+
+class NewRefund(Strict):
+    """Points of a redemption that go back to the member, into the epochs they came from."""
+
+    redemption: Annotated[OrderId, Field(description="The redemption, final.")]
+    points: PointsField
+    reference: Reference
+
+
+class NewReturn(Strict):
+    """Goods that came back: what their purchase earned is taken back.
+
+    `shortfall` is what the quote said; when more is missing by now the return is refused.
+    """
+
+    issue: Annotated[OrderId, Field(description="The issue of the purchase, final.")]
+    reference: Reference
+    points: PointsField | None = None
+    purchase: Purchase | None = None
+    shortfall: Annotated[int, Field(ge=0, le=POINTS_MAX)] = 0
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> "NewReturn":
+        if (self.points is None) == (self.purchase is None):
+            raise ValueError("give either points or a purchase")
+        return self
+
+    def points_under(self, rule: EarnRule) -> int:
+        """What the returned goods earned. Raises PurchaseInvalid."""
+        if self.purchase is not None:
+            return self.purchase.points(rule)
+        assert self.points is not None
+        return self.points
+
+
+class NewWithdrawalBody(Strict):
+    """Money out of the merchant's position, to its owner's account."""
+
+    amount: Annotated[int, Field(ge=1, le=2**62, description="Units of the settlement asset.")]
+    reference: Reference
+
+
+class QuoteBody(BaseModel):
+    """What a return would do now. The till pays the price of the goods less `shortfall_amount`."""
+
+    issue: str
+    points: int
+    returnable: int
+    shortfall: int
+    spent: int = Field(description="Of the shortfall: spent or given away by the member.")
+    over_cap: int = Field(description="Of the shortfall: left out by the return cap.")
+    shortfall_amount: int = Field(description="Shortfall x face value, units of the asset.")
+    epoch: int
+    window_ends_at: int = Field(description="First second at which nothing can be returned.")
+
+
 class Failure(BaseModel):
     """Why an order failed, for a person who can do something about it."""
 
@@ -121,10 +179,10 @@ class OrderBody(BaseModel):
     """An order. `transaction` is where it took effect, once it is included."""
 
     id: str
-    kind: Literal["join", "issue", "redeem", "transfer"]
+    kind: Literal["join", "issue", "redeem", "refund", "return", "transfer", "withdraw"]
     state: Literal["accepted", "batched", "submitted", "included", "final", "failed"]
     merchant: str | None
-    member: str
+    member: str | None
     to_member: str | None = None
     points: int
     reference: str
@@ -132,6 +190,12 @@ class OrderBody(BaseModel):
     failure: Failure | None = None
     transaction: str | None = None
     block: int | None = None
+    amount: int | None = Field(None, description="Of a withdrawal, units of the asset.")
+    of: str | None = Field(None, description="The order that a refund or a return reverses.")
+    shortfall: int | None = Field(
+        None, description="Of a return: points that were missing; the till keeps their worth."
+    )
+    cancel_asked_at: int | None = None
 
 
 class OrderPage(BaseModel):

@@ -12,7 +12,7 @@ from sqlalchemy import and_, or_, select
 
 from gateway.books import Books, Effect
 from gateway.clock import NetworkClock
-from gateway.codes import BatchState, Kind, State, has, lives
+from gateway.codes import BatchState, Kind, State, chain_nonce, has, lives
 from gateway.database import Database
 from gateway.orders.moves import move
 from gateway.relay import evidence, finish
@@ -20,11 +20,28 @@ from gateway.relay.chain import Block
 from gateway.tables import batches, members, orders
 from gateway.webhooks.events import Event
 from wallet_sdk.contracts import Network
-from wallet_sdk.refusals import BucketFull, NotMember
+from wallet_sdk.refusals import (
+    BucketFull,
+    EpochExpired,
+    NotMember,
+    RedemptionUnknown,
+    RefundExceedsRedemption,
+    ReturnExceedsIssued,
+    ReturnWindowOver,
+)
 from wallet_sdk.types import address_bytes, address_of, to_hex
 
 # Candidates looked at in one scan: two calls of the node and one question to the mirror.
 BATCHES_MAX = 200
+
+# What the chain says of a refund or a return and will say again: they stand alone in their batch.
+FOR_EVER = (
+    EpochExpired,
+    RedemptionUnknown,
+    RefundExceedsRedemption,
+    ReturnExceedsIssued,
+    ReturnWindowOver,
+)
 
 # An order whose batches have died so often is not unlucky.
 VOIDS_MAX = 5
@@ -71,8 +88,8 @@ class Burial:
                 has(c.state, BatchState.SEALED),
                 c.kind != Kind.CALL.value,
                 c.block_number.is_(None),
-                # Past its deadline, or mined once without any effect.
-                or_(c.deadline < final.time, c.tries > 0),
+                # Past its deadline, mined once without any effect, or cancelled.
+                or_(c.deadline < final.time, c.tries > 0, c.cancel_id.is_not(None)),
             )
             .order_by(c.id)
             .limit(BATCHES_MAX)
@@ -103,8 +120,8 @@ class Burial:
     def _nonces_used(self, missing: Sequence[Any], final: Block) -> list[bool]:
         reads = self._network.reads
         asked = [
-            reads.is_merchant_nonce_used(batch.merchant_id, batch.nonce)
-            if batch.kind == Kind.ISSUE
+            reads.is_merchant_nonce_used(batch.merchant_id, chain_nonce(batch.nonce))
+            if batch.member_id is None
             else reads.is_nonce_used(address_of(bytes(batch.signer)), batch.nonce)
             for batch in missing
         ]
@@ -113,8 +130,8 @@ class Burial:
     def _bury(self, batch: Any, reason: str) -> int:
         with self._database.settle() as connection:
             query = (
-                select(orders.c.id, orders.c.voids, members.c.address)
-                .join(members, members.c.id == orders.c.member_id)
+                select(orders.c.id, orders.c.voids, orders.c.cancel_asked_at, members.c.address)
+                .outerjoin(members, members.c.id == orders.c.member_id)
                 .where(orders.c.batch_id == batch.id)
             )
             inside = connection.execute(query).all()
@@ -124,10 +141,13 @@ class Burial:
 
 def _hopeless(inside: Sequence[Any], reason: str) -> set[int]:
     """Orders that would only die again: the culprit that the chain named, or one out of tries."""
+    cancelled = {o.id for o in inside if o.cancel_asked_at is not None}
     refusal = evidence.refusal_in(reason)
+    if isinstance(refusal, FOR_EVER):
+        return {o.id for o in inside}
     culprit = None
     if isinstance(refusal, BucketFull | NotMember):
         culprit = refusal.values.get("account")
-    named = {o.id for o in inside if culprit and bytes(o.address) == address_bytes(culprit)}
+    named = {o.id for o in inside if culprit and bytes(o.address or b"") == address_bytes(culprit)}
     tired = {o.id for o in inside if o.voids + 1 >= VOIDS_MAX}
-    return named or tired
+    return (named or tired) | cancelled

@@ -8,10 +8,20 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, case, func, select, update
 
 from gateway import faults
-from gateway.codes import AttemptState, BatchState, Kind, SlotState, State, has, lives
+from gateway.codes import (
+    HOLDS_MONEY,
+    HOLDS_POINTS,
+    AttemptState,
+    BatchState,
+    Kind,
+    SlotState,
+    State,
+    has,
+    lives,
+)
 from gateway.orders.known import parts
 from gateway.orders.moves import move
 from gateway.tables import attempts, batches, members, merchants, nonce_slots, orders
@@ -78,8 +88,8 @@ def release(connection: Connection, which: Sequence[ColumnElement[bool]]) -> Non
     c = orders.c
     for part in which:
         for sums, owner, kinds in (
-            (money, c.merchant_id, (Kind.ISSUE.value,)),
-            (points, c.member_id, (Kind.REDEEM.value, Kind.TRANSFER.value)),
+            (money, c.merchant_id, HOLDS_MONEY),
+            (points, c.member_id, HOLDS_POINTS),
         ):
             query = (
                 select(owner, func.sum(c.hold))
@@ -110,6 +120,9 @@ def _note_effects(connection: Connection, done: Sequence[Any], now: int) -> None
     if registered:
         connection.execute(update(merchants).where(merchants.c.id.in_(registered)).values(state=1))
 
+
+REJECTED, CANCELLED = "rejected_on_chain", "cancelled"
+"""Why an order failed: the chain would never take it, or somebody took it back."""
 
 REGISTER = "register merchant"
 """The label of the call that registers a merchant; its end makes the merchant active."""
@@ -180,7 +193,7 @@ def bury(
             Event.FAILED,
             now,
             state=State.FAILED.value,
-            failure="rejected_on_chain",
+            failure=case((c.cancel_asked_at.is_not(None), CANCELLED), else_=REJECTED),
             failure_detail=reason,
         )
     move(

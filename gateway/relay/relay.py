@@ -61,7 +61,7 @@ class Relay:
         self._database = database
         self._advance_mirror = advance_mirror
         self._interval_s = interval_s
-        self._sealer = Sealer(database, custody, clock, deployment, order_ttl_s)
+        self._sealer = Sealer(database, custody, clock, deployment, order_ttl_s, books)
         self._slots = SlotKeeper(database, chain, clock, deployment.chain_id, relayer)
         coalition = deployment.address("Coalition")
         self._sender = Sender(database, custody, chain, clock, coalition, fee_policy)

@@ -14,8 +14,9 @@ from typing import Any
 from sqlalchemy import Connection, Select, bindparam, func, insert, select, update
 
 from gateway import faults
+from gateway.books import Books
 from gateway.clock import NetworkClock
-from gateway.codes import BatchState, Kind, State, has, lives
+from gateway.codes import BY_MEMBER, BatchState, Kind, State, has, lives
 from gateway.custody import Custody
 from gateway.database import Database
 from gateway.orders.known import parts
@@ -26,6 +27,10 @@ from wallet_sdk.deployment import Deployment
 
 # One scan takes at most this many orders: a transaction of well under a second.
 ORDERS_MAX = 20_000
+
+# Refunds, returns and withdrawals opened in one step; each takes a nonce of its merchant.
+SELDOM = (Kind.REFUND, Kind.RETURN, Kind.WITHDRAW)
+SELDOM_MAX = 1_000
 
 # Highest distance of a new nonce from the highest used one, and from the lowest still in flight:
 # the chain's window of five and one (`design.md` 2).
@@ -68,7 +73,7 @@ def _waiting_of_members() -> Select[tuple[int, int, int, int]]:
     # itself, SQLite walks every order there ever was for the sake of their sequence by member.
     waiting = (
         select(orders.c.id, orders.c.kind, orders.c.merchant_id, orders.c.member_id)
-        .where(has(orders.c.state, State.ACCEPTED), ~has(orders.c.kind, Kind.ISSUE))
+        .where(has(orders.c.state, State.ACCEPTED), orders.c.kind.in_(BY_MEMBER))
         .cte("waiting")
         .prefix_with("MATERIALIZED")
     )
@@ -84,6 +89,13 @@ def _waiting_of_members() -> Select[tuple[int, int, int, int]]:
 
 
 _WAITING_OF_MEMBERS = _waiting_of_members()
+
+_WAITING_SELDOM = (
+    select(orders.c.id, orders.c.kind, orders.c.merchant_id)
+    .where(has(orders.c.state, State.ACCEPTED), orders.c.kind.in_(SELDOM))
+    .order_by(orders.c.id)
+    .limit(SELDOM_MAX)
+)
 
 
 @dataclass(slots=True)
@@ -102,11 +114,12 @@ class Sealer:
         clock: NetworkClock,
         deployment: Deployment,
         order_ttl_s: int,
+        books: Books,
     ) -> None:
         self._database = database
         self._clock = clock
         self._custody = custody
-        self._signing = Signing(database, custody, deployment, order_ttl_s)
+        self._signing = Signing(database, custody, deployment, order_ttl_s, books)
 
     def run_once(self) -> int:
         """Opens what waits, seals what is open. Returns how many batches were sealed."""
@@ -126,13 +139,15 @@ class Sealer:
             of_members = connection.execute(_WAITING_OF_MEMBERS).all()
             new = self._issue_batches(connection, issues, points_max, now)
             new += self._member_batches(connection, of_members, now)
+            seldom = connection.execute(_WAITING_SELDOM).all()
+            new += self._seldom_batches(connection, seldom, now)
             if not new:
                 return False
             # Ids in the order of the oldest order inside: what came first is relayed first.
             new.sort(key=lambda batch: batch.order_ids[0])
             self._store(connection, new, now)
             faults.point("seal.before_commit")
-        return ORDERS_MAX in (len(issues), len(of_members))
+        return ORDERS_MAX in (len(issues), len(of_members)) or len(seldom) == SELDOM_MAX
 
     def _store(self, connection: Connection, new: Sequence[_NewBatch], now: int) -> None:
         statement = insert(batches).returning(batches.c.id, sort_by_parameter_order=True)
@@ -162,6 +177,28 @@ class Sealer:
                 new.append(_NewBatch(batch, piece))
             connection.execute(
                 update(merchants).where(c.id == merchant).values(next_nonce=nonce + len(pieces))
+            )
+        return new
+
+    def _seldom_batches(
+        self, connection: Connection, waiting: Sequence[Any], now: int
+    ) -> list[_NewBatch]:
+        """One order a batch: refunds and returns by the till, withdrawals by the owner."""
+        new: list[_NewBatch] = []
+        c = merchants.c
+        for order in waiting:
+            kind = Kind(order.kind)
+            by_owner = kind is Kind.WITHDRAW
+            signer, nonce = (
+                (c.owner, c.next_owner_nonce) if by_owner else (c.till_key, c.next_nonce)
+            )
+            query = self._database.lock_rows(select(signer, nonce).where(c.id == order.merchant_id))
+            address, number = connection.execute(query).one()
+            batch = _row(kind, bytes(address), number, 1, now)
+            batch |= {"merchant_id": order.merchant_id, "gas": gas.of_order(kind)}
+            new.append(_NewBatch(batch, [order.id]))
+            connection.execute(
+                update(merchants).where(c.id == order.merchant_id).values({nonce.name: number + 1})
             )
         return new
 

@@ -3,20 +3,33 @@
 import logging
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, select
 
-from gateway.codes import BatchState, Kind, has, lives
+from gateway.books import Books
+from gateway.codes import BatchState, Kind, chain_nonce, has, lives
 from gateway.custody import Custody
 from gateway.database import Database
-from gateway.errors import SigningRefused
+from gateway.errors import RedemptionMissing, SigningRefused
 from gateway.tables import batches, members, orders
 from wallet_sdk.deployment import Deployment
 from wallet_sdk.merkle import references_root
-from wallet_sdk.orders import IssueBatch, Join, Order, Redeem, Transfer
-from wallet_sdk.types import address_of, to_hex
+from wallet_sdk.orders import (
+    Cancel,
+    IssueBatch,
+    Join,
+    Order,
+    Redeem,
+    Redemption,
+    Refund,
+    Return,
+    Transfer,
+    Withdraw,
+    decode,
+)
+from wallet_sdk.types import Digest, address_of, to_hex
 
 log = logging.getLogger(__name__)
 
@@ -50,12 +63,18 @@ class Signing:
     """Builds and signs the orders of open batches."""
 
     def __init__(
-        self, database: Database, custody: Custody, deployment: Deployment, order_ttl_s: int
+        self,
+        database: Database,
+        custody: Custody,
+        deployment: Deployment,
+        order_ttl_s: int,
+        books: Books,
     ) -> None:
         self._database = database
         self._custody = custody
         self._schedule = deployment.schedule
         self._ttl_s = order_ttl_s
+        self._books = books
 
     def sign_open(self, now: int) -> tuple[list[Signed], list[HeldBack]]:
         """Signs the oldest open batches, as far as their keys may; stores nothing."""
@@ -80,6 +99,11 @@ class Signing:
                 log.error("batch %d is held back (%s): %s", batch.id, error.code, error.message)
                 reason = f"{error.code}: {error.message}"
                 held_back.append(HeldBack(batch.id, reason, error.until or now + REFUSED_AGAIN_S))
+            except RedemptionMissing as error:
+                # This one waits; the others do not wait with it.
+                log.error("batch %d cannot be signed: %s", batch.id, error.message)
+                reason = f"{error.code}: {error.message}"
+                held_back.append(HeldBack(batch.id, reason, now + REFUSED_AGAIN_S))
         return signed, held_back
 
     def deadline(self, now: int) -> int:
@@ -98,11 +122,14 @@ class Signing:
                 orders.c.public_id,
                 orders.c.reference,
                 orders.c.points,
+                orders.c.of_id,
+                orders.c.epoch,
+                orders.c.hold,
                 sender.c.id.label("member_id"),
                 sender.c.address,
                 receiver.c.address.label("to_address"),
             )
-            .join(sender, sender.c.id == orders.c.member_id)
+            .outerjoin(sender, sender.c.id == orders.c.member_id)
             .outerjoin(receiver, receiver.c.id == orders.c.to_member_id)
             .where(orders.c.batch_id.in_(batch_ids))
             .order_by(orders.c.id)
@@ -114,10 +141,14 @@ class Signing:
 
     def _sign(self, batch: Any, inside: Sequence[Any], deadline: int) -> Signed:
         order = self._build(batch, inside, deadline)
-        if batch.kind == Kind.ISSUE:
+        if batch.member_id is None:
             signer = self._custody.signer(bytes(batch.signer))
         else:
             signer = self._custody.member_signer(batch.member_id)
+        if isinstance(order, Return):
+            # The member agrees to the same digest as the till.
+            member = self._custody.member_signer(inside[0].member_id)
+            order = replace(order, member_signature=member.sign_order(order)[1])
         digest, signature = signer.sign_order(order)
         return Signed(batch.id, digest, order.encode(signature), deadline)
 
@@ -130,7 +161,16 @@ class Signing:
                 entries=tuple((address_of(bytes(o.address)), o.points) for o in inside),
                 references_root=to_hex(references_root([self._salted(o) for o in inside])),
             )
+        if batch.kind == Kind.CANCEL:
+            return Cancel(
+                signer=address_of(bytes(batch.signer)),
+                merchant=batch.merchant_id or 0,
+                nonce=chain_nonce(batch.nonce),
+                deadline=deadline,
+            )
         (only,) = inside
+        if batch.kind in (Kind.REFUND, Kind.RETURN, Kind.WITHDRAW):
+            return self._build_seldom(batch, only, deadline)
         member = address_of(bytes(batch.signer))
         if batch.kind == Kind.JOIN:
             return Join(member=member, nonce=batch.nonce, deadline=deadline)
@@ -151,6 +191,59 @@ class Signing:
             nonce=batch.nonce,
             deadline=deadline,
         )
+
+    def _build_seldom(self, batch: Any, only: Any, deadline: int) -> Order:
+        nonce = chain_nonce(batch.nonce)
+        if batch.kind == Kind.WITHDRAW:
+            # To the owner's own address: the key that signs is the one that is paid.
+            owner = address_of(bytes(batch.signer))
+            return Withdraw(batch.merchant_id, owner, only.hold, nonce, deadline)
+        if batch.kind == Kind.RETURN:
+            return Return(
+                member=address_of(bytes(only.address)),
+                merchant=batch.merchant_id,
+                points=only.points,
+                epoch=only.epoch,
+                nonce=nonce,
+                deadline=deadline,
+                ref=to_hex(self._salted(only)),
+            )
+        redemption, proof = self._redemption(only.of_id)
+        return Refund(
+            merchant=batch.merchant_id,
+            points=only.points,
+            nonce=nonce,
+            deadline=deadline,
+            redemption=redemption,
+            proof=proof,
+        )
+
+    def _redemption(self, order_id: int) -> tuple[Redemption, tuple[Digest, ...]]:
+        """The redemption of this order as it was signed, with the buckets that it took.
+
+        Raises RedemptionMissing, NotReady.
+        """
+        query = (
+            select(batches.c.digest, batches.c.wire)
+            .join(orders, orders.c.batch_id == batches.c.id)
+            .where(orders.c.id == order_id)
+        )
+        with self._database.read() as connection:
+            row = connection.execute(query).one()
+        found = self._books.redemption(bytes(row.digest))
+        if found is None:
+            raise RedemptionMissing(f"the mirror knows no redemption of order row {order_id}")
+        order = decode(bytes(row.wire)).order
+        assert isinstance(order, Redeem)
+        redemption = Redemption(
+            member=order.member,
+            points=order.points,
+            nonce=order.nonce,
+            deadline=order.deadline,
+            ref=order.ref,
+            buckets=found.buckets,
+        )
+        return redemption, tuple(to_hex(step) for step in found.proof)
 
     def _salted(self, order: Any) -> bytes:
         return self._custody.salted_reference(bytes(order.public_id), order.reference)

@@ -33,6 +33,7 @@ KINDS = {
     "return": "Return",
     "transfer": "Transfer",
     "leave": "Leave",
+    "withdraw": "Withdraw",
 }
 
 

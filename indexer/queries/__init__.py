@@ -36,6 +36,13 @@ from indexer.queries.merchants import (
     merchants_overview,
 )
 from indexer.queries.network import Head, NetworkOverview, head, network_overview
+from indexer.queries.reversals import (
+    IssuedInEpoch,
+    Redemption,
+    epoch_of_issue,
+    issued_in_epoch,
+    redemption,
+)
 from indexer.queries.supply import EpochSupply
 
 __all__ = [
@@ -49,6 +56,7 @@ __all__ = [
     "Head",
     "HistoryLine",
     "HistoryPage",
+    "IssuedInEpoch",
     "Law",
     "LotPoints",
     "MemberBalance",
@@ -61,8 +69,11 @@ __all__ = [
     "MonthlySeries",
     "NetworkOverview",
     "OrderEffects",
+    "Redemption",
+    "epoch_of_issue",
     "flows",
     "head",
+    "issued_in_epoch",
     "latest",
     "laws",
     "member_balance",
@@ -74,4 +85,5 @@ __all__ = [
     "monthly_series",
     "network_overview",
     "order_effects",
+    "redemption",
 ]

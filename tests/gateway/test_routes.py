@@ -11,6 +11,7 @@ from gateway.auth.keys import Role
 from gateway.members import endpoints as members
 from gateway.merchants import endpoints as merchants
 from gateway.orders import endpoints as orders
+from gateway.orders import reversal_endpoints as reversals
 from tests.gateway.helpers import Town, fresh
 
 # Who reaches what. A new route that is not named here fails the test.
@@ -20,6 +21,11 @@ REACHED = {
     ("POST", "/v1/issuances/bulk"): {SHOP},
     ("POST", "/v1/redemptions"): {SHOP},
     ("POST", "/v1/transfers"): {NET},
+    ("POST", "/v1/refunds"): {SHOP},
+    ("POST", "/v1/returns"): {SHOP},
+    ("GET", "/v1/orders/{order_id}/return-quote"): {SHOP},
+    ("POST", "/v1/orders/{order_id}/cancel"): {SHOP, NET},
+    ("POST", "/v1/merchants/me/withdrawals"): {SHOP},
     ("GET", "/v1/orders"): {SHOP, NET},
     ("GET", "/v1/orders/{order_id}"): {SHOP, NET},
     ("POST", "/v1/members"): {SHOP, NET},
@@ -36,7 +42,7 @@ REACHED = {
 
 
 def routes() -> Iterator[tuple[str, str]]:
-    for router in (orders.router, members.router, merchants.router):
+    for router in (orders.router, reversals.router, members.router, merchants.router):
         for route in router.routes:
             assert isinstance(route, APIRoute)
             for method in sorted(route.methods):

@@ -1,0 +1,139 @@
+"""Takes an order back: at once while no signature of it ever left, else by a Cancel on chain.
+
+A Cancel uses the nonce of the signed order up; that is the proof that it can never take effect.
+Until a final block shows it the order stays as it is: the two race, and either may win.
+"""
+
+from typing import Any
+
+from sqlalchemy import Connection, and_, insert, select, update
+
+from gateway import ids
+from gateway.codes import BY_MEMBER, BatchState, Kind, State
+from gateway.database import Database
+from gateway.errors import GatewayError, OrderNotCancellable, OrderUnknown
+from gateway.orders.moves import move
+from gateway.relay import finish, gas
+from gateway.tables import audit, batches, orders
+from gateway.webhooks.events import Event
+
+NEVER = 2**62
+"""A due time that never comes: a signed order that was not sent yet is not sent any more."""
+
+
+def cancel(
+    database: Database,
+    connection: Connection,
+    order_id: str,
+    *,
+    tenant: int,
+    member: int | None,
+    actor: str,
+    now: int,
+) -> None:
+    """Fails the order, or sets its Cancel on the way; asking again changes nothing.
+
+    The caller's transaction is one of `database.settle()`. `tenant` 0 may cancel any order,
+    `member` (a row number) its own alone. Raises OrderUnknown, OrderNotCancellable.
+    """
+    # Nobody opens or takes back a batch meanwhile.
+    database.lock_name(connection, "sealing")
+    order = _order(database, connection, order_id, tenant, member)
+    if order.cancel_asked_at is not None and order.state < State.FINAL:
+        return
+    _check(order)
+    detail = "no signature of it ever left"
+    batch = None
+    if order.batch_id is not None:
+        query = select(batches).where(batches.c.id == order.batch_id)
+        batch = connection.execute(database.lock_rows(query)).one()
+    if batch is None:
+        _fail(connection, order.id, detail, now)
+    elif batch.state == BatchState.OPEN:
+        # A signature that somebody is making now finds the batch void and is dropped.
+        _void(connection, batch.id, now)
+        _fail(connection, order.id, detail, now)
+    else:
+        _ask(connection, order.id, batch, now)
+        detail = "its nonce is being used up"
+    row = {"at": now, "actor": actor, "action": "cancel", "subject": order_id, "detail": detail}
+    connection.execute(insert(audit), row)
+
+
+def _order(
+    database: Database, connection: Connection, order_id: str, tenant: int, member: int | None
+) -> Any:
+    try:
+        raw = ids.decode(ids.ORDER, order_id)
+    except GatewayError as error:
+        raise OrderUnknown(f"there is no order {order_id[:40]!r}") from error
+    query = select(orders).where(orders.c.public_id == raw)
+    if member is not None:
+        query = query.where(orders.c.member_id == member, orders.c.merchant_id == 0)
+    elif tenant:
+        query = query.where(orders.c.merchant_id == tenant)
+    row = connection.execute(database.lock_rows(query)).one_or_none()
+    if row is None:
+        raise OrderUnknown(f"there is no order {order_id}", order=order_id)
+    return row
+
+
+def _check(order: Any) -> None:
+    if order.kind == Kind.JOIN:
+        raise OrderNotCancellable("joining is not taken back by cancelling")
+    if order.state == State.FAILED:
+        raise OrderNotCancellable("the order has failed already", order_state="failed")
+    if order.state >= State.INCLUDED:
+        raise OrderNotCancellable("the order has taken effect", order_state="included")
+
+
+def _fail(connection: Connection, order_id: int, detail: str, now: int) -> None:
+    c = orders.c
+    finish.release(connection, [c.id == order_id])
+    move(
+        connection,
+        c.id == order_id,
+        Event.FAILED,
+        now,
+        state=State.FAILED.value,
+        failure=finish.CANCELLED,
+        failure_detail=detail,
+        batch_id=None,
+        cancel_asked_at=now,
+    )
+
+
+def _void(connection: Connection, batch_id: int, now: int) -> None:
+    """An unsigned batch is taken apart: its orders wait again, its nonce is left out."""
+    connection.execute(
+        update(batches)
+        .where(batches.c.id == batch_id)
+        .values(state=BatchState.VOID.value, reason="cancelled before signing", changed_at=now)
+    )
+    inside = and_(orders.c.batch_id == batch_id, orders.c.state < State.FINAL.value)
+    move(connection, inside, Event.DELAYED, now, state=State.ACCEPTED.value, batch_id=None)
+
+
+def _ask(connection: Connection, order_id: int, batch: Any, now: int) -> None:
+    c = orders.c
+    connection.execute(update(orders).where(c.id == order_id).values(cancel_asked_at=now))
+    if batch.cancel_id is not None:
+        return
+    of_member = batch.kind in BY_MEMBER
+    row = {
+        "kind": Kind.CANCEL.value,
+        "state": BatchState.OPEN.value,
+        "signer": bytes(batch.signer),
+        "merchant_id": None if of_member else batch.merchant_id,
+        "member_id": batch.member_id if of_member else None,
+        "nonce": batch.nonce,
+        "order_count": 0,
+        "gas": gas.of_order(Kind.CANCEL),
+        "created_at": now,
+        "changed_at": now,
+    }
+    cancel_id = connection.execute(insert(batches).returning(batches.c.id), row).scalar_one()
+    values: dict[str, Any] = {"cancel_id": cancel_id, "changed_at": now}
+    if batch.slot_id is None:
+        values["due_at"] = NEVER
+    connection.execute(update(batches).where(batches.c.id == batch.id).values(values))
