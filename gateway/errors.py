@@ -42,6 +42,8 @@ Every class has a stable `code`; `gateway.problems` turns it into RFC 9457 probl
 border.
 """
 
+# Long because every refusal there is stands on this one page.
+
 from typing import Any, ClassVar
 
 from wallet_sdk.errors import BanyanError

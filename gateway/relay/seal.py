@@ -11,30 +11,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, func, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from gateway import faults
 from gateway.books import Books
 from gateway.clock import NetworkClock
-from gateway.codes import BY_MEMBER, BatchState, Kind, State, has, lives
+from gateway.codes import BatchState, Kind, State, lives
 from gateway.custody import Custody
 from gateway.database import Database
 from gateway.orders.known import parts
 from gateway.relay import gas
 from gateway.relay.signing import HeldBack, Signing
+from gateway.relay.waiting import (
+    NONCE_REACH,
+    ORDERS_MAX,
+    SELDOM_MAX,
+    WAITING_ISSUES,
+    WAITING_OF_MEMBERS,
+    WAITING_SELDOM,
+)
 from gateway.tables import batches, members, merchants, orders
 from wallet_sdk.deployment import Deployment
-
-# One scan takes at most this many orders: a transaction of well under a second.
-ORDERS_MAX = 20_000
-
-# Refunds, returns and withdrawals opened in one step; each takes a nonce of its merchant.
-SELDOM = (Kind.REFUND, Kind.RETURN, Kind.WITHDRAW)
-SELDOM_MAX = 1_000
-
-# Highest distance of a new nonce from the highest used one, and from the lowest still in flight:
-# the chain's window of five and one (`design.md` 2).
-NONCE_REACH = 6
 
 _STORE = (
     update(batches)
@@ -57,44 +54,6 @@ _TAKE = (
     update(orders)
     .where(orders.c.id == bindparam("order_id"), orders.c.state == State.ACCEPTED.value)
     .values(state=State.BATCHED.value, batch_id=bindparam("into"), changed_at=bindparam("now"))
-)
-
-_WAITING_ISSUES = (
-    select(orders.c.id, orders.c.merchant_id, orders.c.points)
-    .where(has(orders.c.state, State.ACCEPTED), has(orders.c.kind, Kind.ISSUE))
-    .order_by(orders.c.id)
-    .limit(ORDERS_MAX)
-)
-
-
-def _waiting_of_members() -> Select[tuple[int, int, int, int]]:
-    """The oldest waiting orders of each member: one with a long queue holds up nobody else."""
-    # Materialized, so that it is read through the partial index of what waits. Ranking the table
-    # itself, SQLite walks every order there ever was for the sake of their sequence by member.
-    waiting = (
-        select(orders.c.id, orders.c.kind, orders.c.merchant_id, orders.c.member_id)
-        .where(has(orders.c.state, State.ACCEPTED), orders.c.kind.in_(BY_MEMBER))
-        .cte("waiting")
-        .prefix_with("MATERIALIZED")
-    )
-    rank = func.row_number().over(partition_by=waiting.c.member_id, order_by=waiting.c.id)
-    ranked = select(waiting, rank.label("rank")).subquery()
-    c = ranked.c
-    return (
-        select(c.id, c.kind, c.merchant_id, c.member_id)
-        .where(c.rank <= NONCE_REACH)
-        .order_by(c.id)
-        .limit(ORDERS_MAX)
-    )
-
-
-_WAITING_OF_MEMBERS = _waiting_of_members()
-
-_WAITING_SELDOM = (
-    select(orders.c.id, orders.c.kind, orders.c.merchant_id)
-    .where(has(orders.c.state, State.ACCEPTED), orders.c.kind.in_(SELDOM))
-    .order_by(orders.c.id)
-    .limit(SELDOM_MAX)
 )
 
 
@@ -135,11 +94,11 @@ class Sealer:
         points_max = self._custody.issue_points_max(now)
         with self._database.write() as connection:
             self._database.lock_name(connection, "sealing")
-            issues = connection.execute(_WAITING_ISSUES).all()
-            of_members = connection.execute(_WAITING_OF_MEMBERS).all()
+            issues = connection.execute(WAITING_ISSUES).all()
+            of_members = connection.execute(WAITING_OF_MEMBERS).all()
             new = self._issue_batches(connection, issues, points_max, now)
             new += self._member_batches(connection, of_members, now)
-            seldom = connection.execute(_WAITING_SELDOM).all()
+            seldom = connection.execute(WAITING_SELDOM).all()
             new += self._seldom_batches(connection, seldom, now)
             if not new:
                 return False

@@ -6,7 +6,7 @@ from sqlalchemy import text
 from sqlalchemy.dialects import postgresql, sqlite
 
 from gateway.database import Database
-from gateway.relay.seal import _WAITING_ISSUES, _WAITING_OF_MEMBERS
+from gateway.relay.waiting import WAITING_ISSUES, WAITING_OF_MEMBERS, WAITING_SELDOM
 
 
 def test_scan__for_waiting_orders__reads_the_index_of_what_waits(database: Database) -> None:
@@ -16,7 +16,7 @@ def test_scan__for_waiting_orders__reads_the_index_of_what_waits(database: Datab
         if name == "postgresql":
             # An empty table is read in sequence whatever there is beside it.
             connection.execute(text("SET LOCAL enable_seqscan = off"))
-        for query in (_WAITING_ISSUES, _WAITING_OF_MEMBERS):
+        for query in (WAITING_ISSUES, WAITING_OF_MEMBERS, WAITING_SELDOM):
             wording = query.compile(dialect=dialect, compile_kwargs={"literal_binds": True})
             explain = "EXPLAIN QUERY PLAN " if name == "sqlite" else "EXPLAIN "
             plan = " ".join(map(str, connection.execute(text(explain + str(wording)))))
