@@ -1,3 +1,4 @@
+# Long because every refusal there is stands on this one page.
 """What the gateway refuses, and the code it says so with.
 
     BanyanError
@@ -41,8 +42,6 @@
 Every class has a stable `code`; `gateway.problems` turns it into RFC 9457 problem+json at the
 border.
 """
-
-# Long because every refusal there is stands on this one page.
 
 from typing import Any, ClassVar
 
