@@ -11,8 +11,10 @@ memory is its own. The machine is shared: `*_ev_cpu_s` count the process's own t
 - `mirror_backfill_*_ev_s`        everything: headers, links, blooms, rows, totals, cursor
 - `mirror_slow_rpc_*_ev_s`        the same through 50 ms of latency and a cap of 10,000 logs
 - `mirror_head_commit_*_ms`       p99 of the transaction of one block with 200 events
-- `mirror_undo_30_blocks_*_ms`    median of undoing the last 30 blocks (rolled back)
-- `mirror_rebuild_*_ev_s`         every row derived anew from the facts
+- `mirror_head_carry_*_max_ms`    the longest carrying forward of final balances between two of them
+- `mirror_undo_30_blocks_*_ms`    median of undoing 30 of 64 blocks above finality (rolled back);
+                                  `_final_`: of blocks that had been final, balances summed anew
+- `mirror_rebuild_*_ev_s`         every journal and total derived anew from the facts
 - `mirror_peak_rss_mb`            the larger backfill's
 - `mirror_query_*_p99_ms`         each query at --rows movements; baseline: the same at 10,000
 """
@@ -132,10 +134,12 @@ def at_the_head(folder: Path, server: str, url: str) -> None:
         options = {"url": url, "deployment": folder / "deployment.json", "mirror": mirror}
         undone = child("undo", **options)
         record(f"mirror_undo_30_blocks_{kind}_ms", undone["median_ms"], "ms")
+        record(f"mirror_undo_30_final_blocks_{kind}_ms", undone["below_final_ms"], "ms")
         head = child("head", **options)
         record(
             f"mirror_head_commit_{kind}_p99_ms", head["p99_ms"], "ms", baseline=head["median_ms"]
         )
+        record(f"mirror_head_carry_{kind}_max_ms", head["carry_max_ms"], "ms")
         rebuilt = child("rebuild", **options)
         record(f"mirror_rebuild_{kind}_ev_s", rebuilt["ev_s"], "events/s")
 

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, Engine
 
 from indexer import tables as t
+from indexer import views
 from indexer.queries.common import Moment, latest_versions, moment
 from indexer.queries.laws import Law, laws
 from indexer.queries.network import head, network_overview
@@ -206,7 +207,7 @@ def _accounts(
     on_progress: Callable[[int, int], None] | None,
 ) -> None:
     check = result.open("every account's live buckets and member bit")
-    known = sa.union(sa.select(t.balances.c.account), sa.select(t.members.c.account)).subquery()
+    known = sa.union(sa.select(views.balances.c.account), sa.select(t.members.c.account)).subquery()
     total = conn.execute(sa.select(sa.func.count()).select_from(known)).scalar_one()
     for accounts in _in_steps(conn, known):
         mine = _live_buckets(conn, accounts, now)
@@ -247,7 +248,7 @@ def _in_steps(conn: Connection, known: sa.Subquery) -> Iterator[list[bytes]]:
 def _live_buckets(
     conn: Connection, accounts: Sequence[bytes], now: Moment
 ) -> dict[bytes, dict[int, int]]:
-    b = t.balances.c
+    b = views.balances.c
     found: dict[bytes, dict[int, int]] = {}
     for account, epoch, points in conn.execute(
         sa.select(b.account, b.epoch, b.received - b.spent)

@@ -39,6 +39,11 @@ def add(conn: Connection, table: Table, rows: Sequence[Row]) -> None:
     _upsert(conn, table, rows, "{column} = {table}.{column} + excluded.{column}")
 
 
+def run(conn: Connection, sql: str, *parameters: Any) -> None:
+    """Runs one statement with `?` where the parameters go."""
+    _cursor(conn).execute(sql.replace("?", "%s") if is_postgres(conn) else sql, parameters)
+
+
 def select_in(conn: Connection, sql: str, keys: Iterable[bytes], *parameters: Any) -> Iterator[Row]:
     """Runs a SELECT for many keys. `sql` holds `{keys}` where the list of them goes, as in
     `account IN {keys}`, before any other parameter (written `?`).

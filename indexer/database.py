@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine import URL, make_url
 
 from indexer.tables import SCHEMA_VERSION, metadata, mirror_schema
+from indexer.views import create_views
 from wallet_sdk.errors import InputInvalid
 
 SCHEMA: Final = "mirror"
@@ -97,6 +98,7 @@ def create_tables(conn: Connection) -> None:
     if version is not None:
         drop_tables(conn)
     metadata.create_all(conn)
+    create_views(conn)
     conn.execute(mirror_schema.insert().values(version=SCHEMA_VERSION))
 
 
@@ -109,7 +111,11 @@ def stored_version(conn: Connection) -> int | None:
 
 
 def drop_tables(conn: Connection) -> None:
-    """Drops every table of the mirror, also those that only another version knew."""
+    """Drops every table and view of the mirror, also those that only another version knew."""
+    schema = SCHEMA if is_postgres(conn) else None
+    # Views first: they stand on the tables.
+    for name in sa.inspect(conn).get_view_names(schema=schema):
+        conn.exec_driver_sql(f'DROP VIEW "{name}"')
     for name in _table_names(conn):
         conn.exec_driver_sql(f'DROP TABLE "{name}"')
 

@@ -15,8 +15,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy import Connection, Table
 
-from indexer import store
-from indexer import tables as t
+from indexer import store, views
 from indexer.errors import MirrorEmpty
 from wallet_sdk.types import Digest, digest_of, to_hex
 
@@ -45,7 +44,7 @@ class MirrorDigest:
 def mirror_digest(
     conn: Connection,
     *,
-    tables: Iterable[Table] = t.DIGESTED,
+    tables: Iterable[Table] = views.DIGESTED,
     on_progress: Callable[[str, int], None] | None = None,
 ) -> MirrorDigest:
     """Hashes the mirror as this transaction sees it. `on_progress` is told the table and how many

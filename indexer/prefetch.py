@@ -9,6 +9,8 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Final, TypeVar
 
+from indexer.source import Chunk
+
 T = TypeVar("T")
 
 _AHEAD: Final = 4
@@ -106,3 +108,18 @@ def _fill(ahead: queue.Queue[T | _End], taken: list[T]) -> _End | None:
             piece = ahead.get_nowait()
         except queue.Empty:
             return None
+
+
+def joined(taken: Iterator[list[Chunk]], final_block: int) -> Iterator[Chunk]:
+    """What waits of final blocks in one piece, for one transaction: the more at once, the fewer
+    pages are written twice. A block above finality stays alone.
+    """
+    for pieces in taken:
+        whole = pieces[0]
+        for piece in pieces[1:]:
+            if piece.last.number <= final_block:
+                whole.extend(piece)
+            else:
+                yield whole
+                whole = piece
+        yield whole

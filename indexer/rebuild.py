@@ -1,8 +1,10 @@
-"""The mirror from its own facts again, through the code that made it.
+"""The mirror from its own rows again.
 
-Facts (movements, events, blocks, transactions) hold what the chain said; everything else follows. A
-rebuild derives it anew in one transaction, so readers see the old rows until the new ones are
-whole. A verification derives it beside the mirror and compares digests.
+Facts (movements with their pieces, events, blocks, transactions) hold what the chain said; journals
+and totals are sums over them. A rebuild makes these anew by set-based SQL in one transaction, so
+readers see the old rows until the new ones are whole. A verification runs the writer's fold over
+the raw logs beside the mirror and compares digests: it finds what is wrong in facts, too, and
+that the fold and the SQL say the same.
 """
 
 from __future__ import annotations
@@ -16,10 +18,11 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine
 
-from indexer import store
+from indexer import carry, store
 from indexer import tables as t
 from indexer.database import create_tables, drop_tables, open_mirror
 from indexer.decode import BlockLogs, Move, Other, read_other
+from indexer.derive import derive
 from indexer.digest import MirrorDigest, TableDigest, mirror_digest
 from indexer.errors import MirrorEmpty
 from indexer.lock import writer_lock
@@ -54,21 +57,44 @@ def empty(engine: Engine) -> None:
         create_tables(conn)
 
 
-def rebuild(engine: Engine, on_progress: Report | None = None) -> MirrorDigest:
-    """Derives every row anew; the digest then. Raises MirrorBusy, MirrorEmpty,
+def rebuild(
+    engine: Engine, on_progress: Report | None = None, *, from_logs: bool = False
+) -> MirrorDigest:
+    """Derives every journal and total anew from the facts; the digest then.
+
+    With `from_logs` what stands in the facts besides the logs (a movement's merchant, its pieces, a
+    position) is made anew, too, by the writer's own fold. Raises MirrorBusy, MirrorEmpty,
     MirrorInconsistent.
     """
-    rebuild_rows(engine, on_progress)
+    rebuild_rows(engine, on_progress, from_logs=from_logs)
     with engine.connect() as conn:
         return mirror_digest(conn)
 
 
-def rebuild_rows(engine: Engine, on_progress: Report | None = None) -> int:
+def rebuild_rows(
+    engine: Engine, on_progress: Report | None = None, *, from_logs: bool = False
+) -> int:
     """As `rebuild` without the digest; gives the number of logs."""
     with writer_lock(engine, wait_s=0), engine.begin() as conn:
-        for table in (*t.JOURNALS, *t.TOTALS):
-            conn.execute(sa.delete(table))
-        return _derive(conn, conn, on_progress)
+        network = _network(conn)
+        cursor = store.read_cursor(conn)
+        total = _logs(conn)
+        if from_logs:
+            for table in (t.pieces, *t.JOURNALS, *t.TOTALS):
+                conn.execute(sa.delete(table))
+            carry.begin_anew(conn)
+            _fold(conn, conn, network, on_progress)
+            if (end := carry.due(conn)) is not None:
+                carry.carry(conn, end)
+        elif cursor is not None:
+            derive(conn, network, cursor[1])
+        if on_progress is not None:
+            on_progress(total, total)
+        return total
+
+
+def _logs(conn: Connection) -> int:
+    return conn.execute(sa.select(sa.func.max(t.blocks.c.logs_so_far))).scalar_one() or 0
 
 
 def verify(engine: Engine, on_progress: Report | None = None) -> Verification:
@@ -81,7 +107,7 @@ def verify(engine: Engine, on_progress: Report | None = None) -> Verification:
         beside = open_mirror(f"sqlite:///{Path(folder) / 'mirror.db'}")
         try:
             with beside.begin() as other:
-                _derive(conn, other, on_progress)
+                _fold(conn, other, _network(conn), on_progress)
                 cursor = store.read_cursor(conn)
                 assert cursor is not None
                 store.move_cursor(other, *cursor)
@@ -96,9 +122,9 @@ def verify(engine: Engine, on_progress: Report | None = None) -> Verification:
     )
 
 
-def _derive(source: Connection, target: Connection, report: Report | None) -> int:
-    network = _network(source)
-    total = source.execute(sa.select(sa.func.max(t.blocks.c.logs_so_far))).scalar_one() or 0
+def _fold(source: Connection, target: Connection, network: Network, report: Report | None) -> None:
+    """Runs the writer's fold over the raw logs of `source` and writes to `target`."""
+    total = _logs(source)
     memory = Memory()
     memory.counters = Counters()
     for blocks in _steps(source):
@@ -109,7 +135,6 @@ def _derive(source: Connection, target: Connection, report: Report | None) -> in
         store.write(target, batch)
         if report is not None:
             report(memory.counters.logs, total)
-    return memory.counters.logs
 
 
 def _forget(conn: Connection, first: int, last: int) -> None:

@@ -1,9 +1,10 @@
 """A reorg: the chain says something else now about blocks that were mirrored.
 
 Facts and journals carry the id of the log that made them, so undoing blocks deletes what lies above
-an id, and takes the sums of just those rows off the totals. Nothing is kept for it besides the rows
-themselves, so it works to any depth: a fork below what was called final is undone by the same
-statements, and is told apart only so that a person hears of it.
+an id, and takes the sums of just those rows off the few totals. Balances need nothing: what can be
+undone was not carried forward yet (`carry`). Nothing is kept for it besides the rows themselves, so
+it works to any depth; a fork below what was called final has the balances summed up again, and a
+person hears of it.
 """
 
 from __future__ import annotations
@@ -14,65 +15,12 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from indexer import bulk, store
+from indexer import bulk, carry, store
 from indexer import tables as t
 from indexer.database import is_postgres
 from indexer.project import Header
 from indexer.project.rows import FLOW_COLUMNS, Sums, Trade
 from indexer.queries.common import block_number
-from wallet_sdk.epochs import EpochSchedule
-
-# What the undone movements did to each account's epoch. The points of an issue are of the epoch of
-# its block, so 99 of 100 rows follow from movements alone; the others are read from the entries.
-_UNDONE_ISSUES = """
-INSERT INTO undone
-SELECT receiver, {epoch}, SUM(points), 0 FROM movements
-WHERE id BETWEEN {first} AND {last} AND kind = 'issue'
-GROUP BY receiver
-"""
-_UNDONE_OTHERS = """
-INSERT INTO undone
-SELECT e.account, e.epoch,
-    SUM(CASE WHEN e.points > 0 THEN e.points ELSE 0 END),
-    SUM(CASE WHEN e.points < 0 THEN -e.points ELSE 0 END)
-FROM (
-    SELECT sender AS account, id FROM movements
-    WHERE id >= {bound} AND kind <> 'issue' AND sender IS NOT NULL
-    UNION
-    SELECT receiver, id FROM movements
-    WHERE id >= {bound} AND kind <> 'issue' AND receiver IS NOT NULL
-) AS moved JOIN entries e ON e.account = moved.account AND e.id = moved.id
-WHERE true
-GROUP BY e.account, e.epoch
-ON CONFLICT (account, epoch) DO UPDATE SET
-    received = undone.received + excluded.received, spent = undone.spent + excluded.spent
-"""
-# An epoch whose oldest unspent entry goes had nothing unspent before it; where a spend was undone,
-# the head is found anew.
-_SUBTRACT = """
-UPDATE balances SET
-    received = balances.received - undone.received,
-    spent = balances.spent - undone.spent,
-    head = CASE WHEN balances.head < {bound} THEN balances.head END
-FROM undone
-WHERE balances.account = undone.account AND balances.epoch = undone.epoch
-"""
-# One side at a time: over a union, SQLite looks at every entry there is.
-_ENTRIES = """
-DELETE FROM entries WHERE (account, id) IN (
-    SELECT {side}, id FROM movements WHERE id >= {bound} AND {side} IS NOT NULL
-)
-"""
-# Correlated, but only over the few accounts whose spends were undone, each over its own entries; as
-# a join, SQLite would look at every balance there is.
-_HEADS = """
-UPDATE balances SET head = (
-    SELECT MIN(e.id) FROM entries e
-    WHERE e.account = balances.account AND e.epoch = balances.epoch
-        AND e.points > 0 AND e.prior + e.points > balances.spent
-)
-WHERE (account, epoch) IN (SELECT account, epoch FROM undone WHERE spent > 0)
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,16 +99,19 @@ def undo(conn: Connection, common: Header, final_block: int) -> None:
     """
     bound = t.first_id(common.number + 1)
     if is_postgres(conn):
-        # Few rows out of large tables, and a temporary table that the planner knows nothing of:
-        # left to itself it reads whole tables.
+        # Few rows out of large tables: left to itself the planner reads whole ones.
         conn.exec_driver_sql("SET LOCAL enable_hashjoin = off")
         conn.exec_driver_sql("SET LOCAL enable_mergejoin = off")
     _undo_trade(conn, bound)
     _undo_flows(conn, bound)
-    _undo_balances(conn, bound)
     _delete_above(conn, common.number, bound)
-    store.move_cursor(conn, common, min(final_block, common.number))
+    final_block = min(final_block, common.number)
+    store.move_cursor(conn, common, final_block)
     conn.execute(sa.delete(t.tail).where(t.tail.c.number > common.number))
+    if carry.carried_to(conn) > bound:
+        # Deeper than what was final: what was carried forward is summed up again from the rows.
+        carry.begin_anew(conn)
+        carry.carry(conn, t.first_id(max(final_block, 0) + 1))
 
 
 def _undo_trade(conn: Connection, bound: int) -> None:
@@ -185,22 +136,18 @@ def _undo_trade(conn: Connection, bound: int) -> None:
 
 
 def _undo_flows(conn: Connection, bound: int) -> None:
-    m, e, b = t.movements.c, t.entries.c, t.blocks.c
+    m, p, b = t.movements.c, t.pieces.c, t.blocks.c
     sums = Sums(t.flows)
-    month = b.month
     rows = conn.execute(
-        sa.select(m.kind, m.merchant, month, e.epoch, e.issuer, sa.func.sum(sa.func.abs(e.points)))
+        sa.select(m.kind, m.merchant, b.month, p.epoch, p.issuer, sa.func.sum(p.points))
         .select_from(
-            t.movements.join(
-                t.entries,
-                sa.and_(e.account == sa.func.coalesce(m.sender, m.receiver), e.id == m.id),
-            ).join(t.blocks, b.number == block_number(m.id))
+            t.pieces.join(t.movements, m.id == p.id).join(t.blocks, b.number == block_number(p.id))
         )
-        .where(m.id >= bound, m.kind.in_(FLOW_COLUMNS))
-        .group_by(m.kind, m.merchant, month, e.epoch, e.issuer)
+        .where(p.id >= bound, m.kind.in_(FLOW_COLUMNS))
+        .group_by(m.kind, m.merchant, b.month, p.epoch, p.issuer)
     )
-    for kind, merchant, yyyymm, epoch, issuer, points in rows:
-        sums.add((issuer, merchant, epoch, yyyymm), FLOW_COLUMNS[kind], int(points))
+    for kind, merchant, month, epoch, issuer, points in rows:
+        sums.add((issuer, merchant, epoch, month), FLOW_COLUMNS[kind], int(points))
     _take_off(conn, sums)
 
 
@@ -212,48 +159,8 @@ def _take_off(conn: Connection, sums: Sums) -> None:
     conn.execute(sa.delete(table).where(*(c == 0 for c in values)))
 
 
-def _undo_balances(conn: Connection, bound: int) -> None:
-    key = "BYTEA" if is_postgres(conn) else "BLOB"
-    conn.exec_driver_sql(
-        f"CREATE TEMPORARY TABLE IF NOT EXISTS undone (account {key}, epoch INTEGER, "
-        "received BIGINT, spent BIGINT, PRIMARY KEY (account, epoch))"
-    )
-    conn.exec_driver_sql("DELETE FROM undone")
-    for epoch, first, last in _epochs_above(conn, bound):
-        conn.exec_driver_sql(_UNDONE_ISSUES.format(epoch=epoch, first=first, last=last))
-    for statement in (
-        _UNDONE_OTHERS.format(bound=bound),
-        _SUBTRACT.format(bound=bound),
-        "DELETE FROM balances WHERE received = 0 AND (account, epoch) IN "
-        "(SELECT account, epoch FROM undone)",
-        _ENTRIES.format(bound=bound, side="receiver"),
-        _ENTRIES.format(bound=bound, side="sender"),
-        _HEADS,
-        "DELETE FROM undone",
-    ):
-        conn.exec_driver_sql(statement)
-
-
-def _epochs_above(conn: Connection, bound: int) -> list[tuple[int, int, int]]:
-    """Epochs of the undone blocks, each with the first and last id that its blocks can have."""
-    network = conn.execute(sa.select(t.network)).one()
-    schedule = EpochSchedule(network.epoch_first_start, network.epoch_length, network.validity)
-    b = t.blocks.c
-    found: dict[int, tuple[int, int, int]] = {}
-    for number, time in conn.execute(
-        sa.select(b.number, b.time).where(b.number >= t.block_of(bound)).order_by(b.number)
-    ):
-        epoch = schedule.epoch_at(max(time, schedule.first_start))
-        first = found[epoch][1] if epoch in found else t.first_id(number)
-        found[epoch] = (epoch, first, t.first_id(number + 1) - 1)
-    return list(found.values())
-
-
 def _delete_above(conn: Connection, block: int, bound: int) -> None:
-    # Entries went with their balances; no ANALYZE is needed: every statement uses an index on id.
     for table in (*t.FACTS, *t.JOURNALS):
-        if table is t.entries:
-            continue
         if "id" in table.c:
             conn.execute(sa.delete(table).where(table.c.id >= bound))
         else:

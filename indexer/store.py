@@ -11,20 +11,23 @@ from indexer.project import Batch, Header
 
 
 def write(conn: Connection, batch: Batch) -> None:
-    """Appends facts and journals, replaces balances, adds to the totals."""
+    """Appends facts and journals, adds to the totals."""
     for table, rows in batch.appended.items():
-        if table is t.entries:
-            # Its key begins with the account: in order, neighbours share a page.
-            rows.sort()
         bulk.insert(conn, table, rows)
-    bulk.replace(conn, t.balances, batch.balances)
     for sums in batch.sums():
         bulk.add(conn, sums.table, sums.rows())
 
 
 def move_cursor(conn: Connection, header: Header, final_block: int) -> None:
     """Makes `header` the last block that was read."""
-    bulk.replace(conn, t.progress, [(1, header.number, header.hash, header.time, final_block)])
+    row = (header.number, header.hash, header.time, final_block)
+    bulk.run(
+        conn,
+        "INSERT INTO progress (one, block, hash, time, final_block, carried_to) "
+        "VALUES (1, ?, ?, ?, ?, 0) ON CONFLICT (one) DO UPDATE SET block = excluded.block, "
+        "hash = excluded.hash, time = excluded.time, final_block = excluded.final_block",
+        *row,
+    )
 
 
 def read_cursor(conn: Connection) -> tuple[Header, int] | None:
@@ -40,10 +43,9 @@ def extend_tail(conn: Connection, header: Header, final_block: int) -> None:
 
     The highest final one stays: it is where the others must connect to.
     """
-    tail = t.tail.c
     bulk.replace(conn, t.tail, [(header.number, header.hash, header.parent_hash, header.time)])
-    anchor = conn.execute(
-        sa.select(sa.func.max(tail.number)).where(tail.number <= max(final_block, 0))
-    ).scalar_one()
-    if anchor is not None:
-        conn.execute(sa.delete(t.tail).where(tail.number < anchor))
+    bulk.run(
+        conn,
+        "DELETE FROM tail WHERE number < (SELECT MAX(number) FROM tail WHERE number <= ?)",
+        max(final_block, 0),
+    )

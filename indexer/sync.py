@@ -15,12 +15,12 @@ from typing import Final
 
 from sqlalchemy import Connection, Engine
 
-from indexer import reorg, store
+from indexer import carry, reorg, store
 from indexer.endpoints import Endpoints
 from indexer.errors import MirrorBusy, MirrorInconsistent, SourceContradicts, WrongNetwork
 from indexer.identity import belong_together
 from indexer.lock import writer_lock
-from indexer.prefetch import fewer_collections, prefetched
+from indexer.prefetch import fewer_collections, joined, prefetched
 from indexer.project import Header, Memory, Network, project
 from indexer.reorg import Reorg
 from indexer.source import Chunk, Head, Source
@@ -160,11 +160,11 @@ class Indexer:
         with self._engine.begin() as conn:
             belong_together(conn, self._deployment)
         undone = self._undo_fork(head)
-        blocks = logs = 0
+        blocks = logs = uncarried = 0
         cursor = self._cursor()
         start = self._deployment.first_block if cursor is None else cursor.number + 1
         with fewer_collections(), prefetched(lambda: self._chunks(start, head, stop)) as chunks:
-            for chunk in _joined(chunks, head.final_block):
+            for chunk in joined(chunks, head.final_block):
                 still_held()
                 if cursor is not None and chunk.parent_hash != cursor.hash:
                     # The chain turned between two requests: the next round finds the fork.
@@ -175,7 +175,12 @@ class Indexer:
                 cursor = chunk.last
                 blocks += chunk.last.number - chunk.first + 1
                 logs += chunk.logs
+                uncarried += chunk.logs
+                if uncarried >= carry.LOGS_IN_BACKFILL:
+                    self._carry()
+                    uncarried = 0
                 self._tell(cursor, head, blocks, logs, undone)
+        self._carry()
         if cursor is None:
             cursor = Header(start - 1, b"", b"", 0)
         return self._progress(cursor, head, blocks, logs, undone)
@@ -203,6 +208,11 @@ class Indexer:
             if isinstance(error, MirrorInconsistent):
                 self._doubt(chunk, error)
             raise
+
+    def _carry(self) -> None:
+        with self._engine.begin() as conn:
+            if (end := carry.due(conn)) is not None:
+                carry.carry(conn, end)
 
     def _doubt(self, chunk: Chunk, error: MirrorInconsistent) -> None:
         """Before logs are called impossible, the node is asked for that block again, by its hash.
@@ -273,21 +283,6 @@ class Indexer:
             ", some of them final" if undone.below_final else "",
         )
         return undone
-
-
-def _joined(taken: Iterator[list[Chunk]], final_block: int) -> Iterator[Chunk]:
-    """What waits of final blocks in one piece, for one transaction: the more at once, the fewer
-    pages are written twice. A block above finality stays alone.
-    """
-    for pieces in taken:
-        joined = pieces[0]
-        for piece in pieces[1:]:
-            if piece.last.number <= final_block:
-                joined.extend(piece)
-            else:
-                yield joined
-                joined = piece
-        yield joined
 
 
 def _pause(seconds: float, stop: threading.Event, wake: threading.Event | None) -> None:

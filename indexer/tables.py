@@ -6,12 +6,16 @@ of blocks is a range of ids.
 
 Three kinds of tables:
 
-- facts, appended: blocks, transactions, movements, events;
-- journals, appended: entries (movements by account, epoch and issuer) and versions that carry an
-  `id` or `block` "since when"; the newest row up to an id is the state there;
-- totals, folded: balances, merchant_epochs, merchant_months, flows.
+- facts, appended: blocks, transactions, events, movements, and `pieces`: whose points of which
+  epoch a movement took, which no later statement can find out without replaying all before it;
+- journals, appended: versions that carry an `id` or `block` "since when"; the newest row up to an
+  id is the state there;
+- totals: merchant_epochs, merchant_months, flows, kept with every block; `carried`, balances summed
+  up to a log that nothing undoes any more.
 
-Undoing blocks deletes rows above an id and subtracts their sums from the totals (`reorg`).
+Journals and totals are sums over facts, so a rebuild is one statement for each (`derive`). Undoing
+blocks deletes rows above an id and subtracts their sums from the few totals (`reorg`). What follows
+from the rows by adding alone is a view: entries, balances.
 """
 
 # Long because it is one schema, read as a whole.
@@ -37,7 +41,7 @@ from sqlalchemy import (
 from sqlalchemy.schema import SchemaItem
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 """Raised with every change of a table or of what a row means; other versions are rebuilt."""
 
 IDS_PER_BLOCK: Final = 1_000_000
@@ -122,9 +126,10 @@ progress = Table(
     Column("hash", LargeBinary, nullable=False),
     Column("time", BigInteger, nullable=False),
     Column("final_block", BigInteger, nullable=False),
+    Column("carried_to", BigInteger, nullable=False, server_default="0"),
 )
-"""The cursor: the last block read, and the last that was final then. One row; not in the digest,
-since blocks without our logs move it."""
+"""The cursor: the last block read, the last that was final then, and the first id whose points are
+not in `carried` yet. One row; not in the digest, since blocks without our logs move it."""
 
 tail = _keyed(
     "tail",
@@ -171,10 +176,36 @@ movements = Table(
     Column("receiver", LargeBinary),
     Column("points", BigInteger, nullable=False),
     Column("merchant", BigInteger),
+    Column("epoch", Integer),
 )
 """Every Transfer of Points. `kind`: issue, redeem, refund, return, transfer. `sender` is null for
 points that came into being, `receiver` for points that ended; `merchant` is the issuing or the
-honouring one. `position` is the transaction's."""
+honouring one. `position` is the transaction's. `epoch` is an issue's; what other movements took is
+told by `pieces`."""
+for _column in (movements.c.sender, movements.c.receiver):
+    Index(
+        f"movements_by_{_column.name}",
+        _column,
+        movements.c.id,
+        sqlite_where=_column.is_not(None),
+        postgresql_where=_column.is_not(None),
+    )
+
+pieces = _keyed(
+    "pieces",
+    Column("id", BigInteger, primary_key=True),
+    Column("piece", Integer, primary_key=True),
+    Column("epoch", Integer, nullable=False),
+    Column("issuer", BigInteger, nullable=False),
+    Column("points", BigInteger, nullable=False),
+    Column("lot", BigInteger),
+    Column("lot_piece", Integer),
+    Column("lot_left", BigInteger),
+)
+"""What a movement that is no issue moved, one row for each epoch and issuing merchant. Within an
+account's epoch what came in first goes out first: `lot` and `lot_piece` name the movement that came
+in and in which this piece ended, `lot_left` what of it was left then. The next spend of that epoch
+goes on there. Null for refunds, which take nothing out of an account."""
 
 events = Table(
     "events",
@@ -214,31 +245,17 @@ Index(
     postgresql_where=events.c.leaf.is_not(None),
 )
 
-entries = _keyed(
-    "entries",
-    Column("account", LargeBinary, primary_key=True),
-    Column("id", BigInteger, primary_key=True),
-    Column("piece", Integer, primary_key=True),
-    Column("epoch", Integer, nullable=False),
-    Column("issuer", BigInteger, nullable=False),
-    Column("points", BigInteger, nullable=False),
-    Column("prior", BigInteger, nullable=False),
-)
-"""A movement as the account saw it, one row for each epoch and issuing merchant it touched: points
-received are positive, points given up negative. `prior` is what the account had received (or given
-up) of this epoch before, so what went out is matched with what came in first by their intervals."""
-
-balances = _keyed(
-    "balances",
+carried = _keyed(
+    "carried",
     Column("account", LargeBinary, primary_key=True),
     Column("epoch", Integer, primary_key=True),
     Column("received", BigInteger, nullable=False),
     Column("spent", BigInteger, nullable=False),
-    Column("head", BigInteger),
 )
-"""What an account received and gave up of each epoch; what is left is `received - spent`, live
-until the epoch expires (no row says so: ask with a time). `head` is the id of the entry that holds
-its oldest unspent point, null when there is none."""
+"""What an account received and gave up of each epoch before the log `progress.carried_to`: sums
+carried forward now and then, below finality, so that no block at the head and no fork touches them.
+The view `balances` adds what came since. Not in the digest, since the moment of carrying is free.
+"""
 
 supply = _keyed(
     "supply",
@@ -389,9 +406,8 @@ flows = _keyed(
 within a member's epoch; refunds take the last matched back first. `returned`: burnt when goods came
 back to `merchant`."""
 
-FACTS: Final = (blocks, transactions, movements, events)
+FACTS: Final = (blocks, transactions, movements, pieces, events)
 JOURNALS: Final = (
-    entries,
     supply,
     merchants,
     till_keys,
@@ -401,6 +417,4 @@ JOURNALS: Final = (
     closed_epochs,
     treasury,
 )
-TOTALS: Final = (balances, merchant_epochs, merchant_months, flows)
-DIGESTED: Final = FACTS + JOURNALS + TOTALS
-"""What a digest of the mirror covers, in its order."""
+TOTALS: Final = (merchant_epochs, merchant_months, flows)

@@ -134,18 +134,26 @@ def rebuild(
         bool,
         typer.Option("--from-chain", help="Empty the mirror and read the whole chain again."),
     ] = False,
+    from_logs: Annotated[
+        bool,
+        typer.Option(
+            "--from-logs",
+            help="Run the whole fold over the mirrored logs again, whose points moved included.",
+        ),
+    ] = False,
     rpc: RpcOption = None,
     deployment: DeploymentOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Derive every table anew from the mirrored logs, and print the digest (it must not change).
+    """Derive every table anew from the mirrored facts, and print the digest (it must not change).
 
     Stop the indexer first; readers see the old rows until the new ones are whole.
     """
     place = Place(data, mirror, rpc, deployment)
     with failing(as_json), place.open() as engine, progress_bar("logs") as shown:
         if not from_chain:
-            answer(digest_content(rebuilding.rebuild(engine, on_progress=shown)), as_json)
+            found = rebuilding.rebuild(engine, on_progress=shown, from_logs=from_logs)
+            answer(digest_content(found), as_json)
             return
         node, contracts = place.rpc(), place.deployment()
         rebuilding.empty(engine)

@@ -90,9 +90,6 @@ class Clearing:
             if merchant is not None:
                 balance = self._position(merchant) + (amount or 0)
                 self._positions[merchant] = balance
-            if name in _MONEY:
-                column, sign = _MONEY[name]
-                self._money(log, column, sign * int(values["amount"]))
         self._appended[t.events].append(
             (
                 log.id,
@@ -112,7 +109,11 @@ class Clearing:
                 log.data,
             )
         )
-        handler = _HANDLERS.get((log.contract, name))
+        self.version(log, time)
+
+    def version(self, log: Other, time: int) -> None:
+        """Appends the versions that the log makes, if any."""
+        handler = _HANDLERS.get((log.contract, log.name or ""))
         if handler is not None:
             handler(self, log, time)
 
@@ -184,6 +185,10 @@ class Clearing:
         if into:
             self._money(log, "held", into * int(v["value"]))
 
+    def _paid(self, log: Other, _time: int) -> None:
+        column, sign = _MONEY[log.name or ""]
+        self._money(log, column, sign * int(log.values["amount"]))
+
     def _money(self, log: Other, column: str, amount: int) -> None:
         sums = self._memory.treasury
         if sums is None:
@@ -252,6 +257,7 @@ class Clearing:
 _HANDLERS: Final[Mapping[tuple[str, str], Callable[[Clearing, Other, int], None]]] = {
     ("Coalition", "MerchantRegistered"): Clearing._registered,
     **{("Coalition", name): Clearing._changed for name in _MERCHANT_COLUMNS},
+    **{("Coalition", name): Clearing._paid for name in _MONEY},
     ("Coalition", "TillKeySet"): Clearing._till_key,
     ("Coalition", "TermsSet"): Clearing._terms,
     ("Coalition", "EpochClosed"): Clearing._closed,
@@ -262,6 +268,10 @@ _HANDLERS: Final[Mapping[tuple[str, str], Callable[[Clearing, Other, int], None]
     ("MembershipPass", "TierSet"): Clearing._tier,
     ("BankReceipt", "Transfer"): Clearing._asset_moved,
 }
+
+
+VERSIONED: Final = frozenset(_HANDLERS)
+"""Contract and name of the events that make versions."""
 
 
 def _token(token_id: Any) -> tuple[int, bytes]:

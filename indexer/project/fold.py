@@ -11,16 +11,16 @@ from sqlalchemy import Connection
 from indexer import tables as t
 from indexer.decode import BlockLogs, Item, Move, Other
 from indexer.errors import MirrorInconsistent
-from indexer.project.accounts import Accounts, Issue, Piece
 from indexer.project.clearing import Clearing
 from indexer.project.header import Header, month_of
+from indexer.project.lots import Piece
 from indexer.project.refunds import Refunds
 from indexer.project.rows import FLOW_COLUMNS, Batch
 from indexer.project.state import (
     Memory,
     Network,
-    load_accounts,
     load_counters,
+    load_lots,
     others,
 )
 from wallet_sdk.buckets import unpack_buckets
@@ -72,23 +72,18 @@ class Projection:
                 for log in others(logs, "MembershipPass", "Transfer", "TierSet")
             }
         )
-        self._accounts: Accounts = load_accounts(
-            conn,
-            logs,
-            self._live(first_time)[0],
-            self.batch.appended[t.entries],
-            memory.balances,
-        )
-        self._refunds = Refunds(conn)
+        self._lots = memory.lots
+        load_lots(conn, logs, network.schedule, first_time, self._before, self._lots)
+        self._refunds = Refunds(conn, self._before)
         self._supply = memory.supply
         self._supply_changed: set[int] = set()
         self._movements = self.batch.appended[t.movements]
+        self._pieces = self.batch.appended[t.pieces]
         self._issues: list[Move] = []
         self._pending: tuple[Move, dict[int, int] | None] | None = None
 
     def finish(self) -> Batch:
         """Everything folded, ready to be written."""
-        self.batch.balances = self._accounts.changed()
         return self.batch
 
     def _live(self, time: int) -> range:
@@ -178,13 +173,20 @@ class Projection:
         if sender == receiver:
             return
         if buckets is None:
-            buckets = self._accounts.soonest(sender, log_id, points, self._live_epochs)
-        pieces = self._accounts.take(sender, log_id, buckets)
-        self._accounts.give(receiver, log_id, pieces)
+            buckets = self._lots.soonest(sender, log_id, points, self._live_epochs)
+        pieces = self._lots.take(sender, log_id, buckets)
+        self._lots.give(receiver, log_id, pieces)
+        self._append_pieces(log_id, pieces)
 
     def _append(self, move: Move, kind: str, merchant: int | None) -> None:
         log_id, position, sender, receiver, points = move
-        self._movements.append((log_id, position, kind, sender, receiver, points, merchant))
+        self._movements.append((log_id, position, kind, sender, receiver, points, merchant, None))
+
+    def _append_pieces(self, log_id: int, pieces: list[Piece]) -> None:
+        self._pieces += [
+            (log_id, number, p.epoch, p.issuer, p.points, p.lot, p.lot_piece, p.lot_left)
+            for number, p in enumerate(pieces)
+        ]
 
     def _other(self, log: Other) -> None:
         if log.contract == "Coalition":
@@ -207,7 +209,7 @@ class Projection:
         moves = self._issues
         total = sum([move[4] for move in moves])
         self._movements += [
-            (log_id, position, "issue", None, receiver, value, merchant)
+            (log_id, position, "issue", None, receiver, value, merchant, epoch)
             for log_id, position, _, receiver, value in moves
         ]
         # A log that the node left out shows here; so does a run over two transactions.
@@ -218,7 +220,7 @@ class Projection:
                 f"a batch of merchant {merchant} says {points} points in epoch {epoch}, its "
                 f"Transfers {total} in epoch {self._live_epochs[-1]}",
             )
-        self._accounts.issue(cast("list[Issue]", moves), epoch, merchant)
+        self._lots.issue(moves, epoch, merchant)
         self._add_supply(epoch, 0, total)
         self._counters.batches += 1
         moves.clear()
@@ -240,10 +242,11 @@ class Projection:
             )
         move = pending[0]
         self._append(move, kind, merchant)
-        pieces = self._accounts.take(member, move[0], buckets)
+        pieces = self._lots.take(member, move[0], buckets)
+        self._append_pieces(move[0], pieces)
         self._flow(kind, merchant, pieces)
-        for epoch, _, part in pieces:
-            self._add_supply(epoch, 2 if kind == "redeem" else 1, part)
+        for piece in pieces:
+            self._add_supply(piece.epoch, 2 if kind == "redeem" else 1, piece.points)
         if kind == "redeem":
             self._refunds.redeemed(log, pieces)
 
@@ -264,14 +267,17 @@ class Projection:
             )
         self._append(move, "refund", merchant)
         pieces = self._refunds.refunded(log, buckets)
-        self._accounts.give(member, move[0], pieces)
+        self._lots.give(member, move[0], pieces)
+        self._append_pieces(move[0], pieces)
         self._flow("refund", merchant, pieces)
-        for epoch, _, part in pieces:
-            self._add_supply(epoch, 3, part)
+        for piece in pieces:
+            self._add_supply(piece.epoch, 3, piece.points)
 
     def _flow(self, kind: str, merchant: int, pieces: list[Piece]) -> None:
-        for epoch, issuer, points in pieces:
-            self.batch.flows.add((issuer, merchant, epoch, self._month), FLOW_COLUMNS[kind], points)
+        for p in pieces:
+            self.batch.flows.add(
+                (p.issuer, merchant, p.epoch, self._month), FLOW_COLUMNS[kind], p.points
+            )
 
     def _add_supply(self, epoch: int, column: int, points: int) -> None:
         sums = self._supply.get(epoch)

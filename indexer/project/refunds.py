@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from indexer import tables as t
 from indexer.decode import Other
 from indexer.errors import MirrorInconsistent
-from indexer.project.accounts import Piece
+from indexer.project.lots import Piece
 from wallet_sdk.buckets import unpack_buckets
 from wallet_sdk.merkle import redemption_leaf
 
@@ -16,8 +16,10 @@ from wallet_sdk.merkle import redemption_leaf
 class Refunds:
     """Which lots a redemption took, and what of them was given back already."""
 
-    def __init__(self, conn: Connection) -> None:
+    def __init__(self, conn: Connection, before: int) -> None:
         self._conn = conn
+        # What is in SQL from this id on is being derived anew: a rebuild stands amid the rows.
+        self._before = before
         # Of the blocks at hand, not yet in SQL; the leaf is hashed only when a refund asks.
         self._redeemed: list[tuple[Other, list[Piece]]] = []
         self._hashed = 0
@@ -37,7 +39,7 @@ class Refunds:
         given = self._given_before(leaf)
         pieces: list[Piece] = []
         for epoch, points in sorted(buckets.items()):
-            pieces += self._last_first(log, [p for p in taken if p[0] == epoch], given, points)
+            pieces += self._last_first(log, [p for p in taken if p.epoch == epoch], given, points)
             given[epoch] = given.get(epoch, 0) + points
         return pieces
 
@@ -46,15 +48,15 @@ class Refunds:
         log: Other, taken: list[Piece], given: dict[int, int], points: int
     ) -> list[Piece]:
         left = points
-        skip = given.get(taken[0][0], 0) if taken else 0
+        skip = given.get(taken[0].epoch, 0) if taken else 0
         found: list[Piece] = []
-        for epoch, issuer, amount in reversed(taken):
-            passed = min(skip, amount)
+        for piece in reversed(taken):
+            passed = min(skip, piece.points)
             skip -= passed
-            part = min(left, amount - passed)
+            part = min(left, piece.points - passed)
             left -= part
             if part:
-                found.append((epoch, issuer, part))
+                found.append(Piece(piece.epoch, piece.issuer, part))
         if left:
             raise MirrorInconsistent(
                 t.block_of(log.id), f"a refund gives back {left} points more than were redeemed"
@@ -76,14 +78,12 @@ class Refunds:
         e, m = t.events, t.movements
         movements = self._conn.execute(
             sa.select(m.c.id)
-            .join(t.entries, t.entries.c.id == m.c.id)
             .where(
-                t.entries.c.account == member,
-                t.entries.c.points < 0,
+                m.c.sender == member,
+                m.c.id < self._before,
                 m.c.kind == "redeem",
                 m.c.merchant == merchant,
             )
-            .distinct()
             .order_by(m.c.id.desc())
         ).scalars()
         for movement in movements.all():
@@ -96,19 +96,17 @@ class Refunds:
             # Data of Redeemed: points, paid, buckets, ref.
             buckets = int.from_bytes(event.data[64:96], "big")
             if redemption_leaf(bytes(event.digest), buckets) == leaf:
-                return self._pieces_of(member, movement)
+                return self._pieces_of(movement)
         raise MirrorInconsistent(
             t.block_of(log.id), f"a refund of 0x{leaf.hex()}, a redemption that never was"
         )
 
-    def _pieces_of(self, member: bytes, movement: int) -> list[Piece]:
-        n = t.entries.c
+    def _pieces_of(self, movement: int) -> list[Piece]:
+        p = t.pieces.c
         rows = self._conn.execute(
-            sa.select(n.epoch, n.issuer, n.points)
-            .where(n.account == member, n.id == movement)
-            .order_by(n.piece)
+            sa.select(p.epoch, p.issuer, p.points).where(p.id == movement).order_by(p.piece)
         )
-        return [(row.epoch, row.issuer, -row.points) for row in rows]
+        return [Piece(row.epoch, row.issuer, row.points) for row in rows]
 
     def _given_before(self, leaf: bytes) -> dict[int, int]:
         """Points by epoch that earlier refunds of this leaf gave back."""
@@ -117,7 +115,7 @@ class Refunds:
             given: dict[int, int] = {}
             # Data of Refunded: leaf, points, charged, buckets.
             for data in self._conn.execute(
-                sa.select(e.data).where(e.leaf == leaf, e.name == "Refunded")
+                sa.select(e.data).where(e.leaf == leaf, e.name == "Refunded", e.id < self._before)
             ).scalars():
                 buckets = unpack_buckets(int.from_bytes(data[96:128], "big"))
                 for epoch, points in buckets.items():

@@ -27,7 +27,7 @@ AMOUNTS: Final[Mapping[str, tuple[str, int]]] = {
 }
 """Which argument of an event is money, and whether it adds to the merchant's position."""
 
-_MONTH: Final[Mapping[str, tuple[str | None, str | None, str]]] = {
+MONTHS: Final[Mapping[str, tuple[str | None, str | None, str]]] = {
     # event: columns that count it, sum its points, sum its money
     "Issued": ("batches", "issued", "charged"),
     "Redeemed": ("redemptions", "redeemed", "paid"),
@@ -37,6 +37,7 @@ _MONTH: Final[Mapping[str, tuple[str | None, str | None, str]]] = {
     "Withdrawn": (None, None, "withdrawn"),
     "BreakageClaimed": (None, None, "claimed"),
 }
+"""Which columns of a month an event adds to."""
 
 
 class Sums:
@@ -84,7 +85,7 @@ class Trade:
         """One event, or `number` of one kind together; `amount` with the sign of its effect on the
         position.
         """
-        count, sum_points, sum_money = _MONTH[name]
+        count, sum_points, sum_money = MONTHS[name]
         key = (merchant, month)
         if count is not None:
             self.months.add(key, _AT[count], number)
@@ -103,12 +104,11 @@ FLOW_COLUMNS: Final = {"redeem": 0, "refund": 1, "return": 2}
 
 @dataclass(slots=True)
 class Batch:
-    """Rows of a range of blocks. `appended` by table; `balances` replace, sums add."""
+    """Rows of a range of blocks. `appended` by table; sums add."""
 
     appended: dict[Table, list[Row]] = field(
         default_factory=lambda: {table: [] for table in (*t.FACTS, *t.JOURNALS)}
     )
-    balances: list[Row] = field(default_factory=list)
     trade: Trade = field(default_factory=Trade)
     flows: Sums = field(default_factory=lambda: Sums(t.flows))
 

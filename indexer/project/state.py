@@ -13,12 +13,12 @@ from sqlalchemy import Connection, Table
 from indexer import bulk
 from indexer import tables as t
 from indexer.decode import BlockLogs, Other
-from indexer.project.accounts import Accounts, Balance, Lot
+from indexer.project.lots import Lot, Lots
 from indexer.project.rows import Row
 from wallet_sdk.epochs import EpochSchedule
 
-_CACHED_ACCOUNTS: Final = 50_000
-"""About 20 MB; more members than that are read again now and then."""
+_LOTS_KEPT: Final = 100_000
+"""Lots of accounts that spent lately: some 15 MB. More than that are read again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,76 +29,96 @@ class Network:
     schedule: EpochSchedule
 
 
-class BalanceCache:
-    """Balances, so that members who come again are not read again."""
-
-    def __init__(self) -> None:
-        self.by_epoch: dict[int, dict[bytes, Balance]] = {}
-        self._known: set[bytes] = set()
-        self._oldest = 0
-
-    def clear(self) -> None:
-        """Forgets everything."""
-        self.by_epoch = {}
-        self._known = set()
-        self._oldest = 0
-
-    def load(self, conn: Connection, accounts: set[bytes], oldest_live_epoch: int) -> None:
-        """Makes the live balances of these accounts known."""
-        # An epoch that becomes "live" again is a chain whose time went back: a fork.
-        if len(self._known) > _CACHED_ACCOUNTS or oldest_live_epoch < self._oldest:
-            self.clear()
-        self._oldest = oldest_live_epoch
-        for epoch in [e for e in self.by_epoch if e < oldest_live_epoch]:
-            del self.by_epoch[epoch]
-        missing = accounts - self._known
-        self._known |= missing
-        for account, epoch, received, spent, head in bulk.select_in(
-            conn,
-            "SELECT account, epoch, received, spent, head FROM balances "
-            "WHERE account IN {keys} AND epoch >= ?",
-            missing,
-            oldest_live_epoch,
-        ):
-            balance = Balance(received, spent, head)
-            self.by_epoch.setdefault(epoch, {})[bytes(account)] = balance
-
-
-def load_accounts(
+def load_lots(
     conn: Connection,
     blocks: Sequence[BlockLogs],
-    oldest_live_epoch: int,
-    entries: list[Row],
-    cache: BalanceCache,
-) -> Accounts:
-    """The accounts that these blocks touch; `entries` collects what the fold appends."""
-    moves = [item for block in blocks for item in block.items if type(item) is tuple]
-    spenders = {move[2] for move in moves if move[2] is not None}
-    touched = {move[3] for move in moves if move[3] is not None}
-    cache.load(conn, touched | spenders, oldest_live_epoch)
-    return Accounts(
-        balances=cache.by_epoch,
-        lots=_load_lots(conn, spenders, oldest_live_epoch),
-        spenders=spenders,
-        entries=entries,
-    )
+    schedule: EpochSchedule,
+    time: int,
+    before: int,
+    lots: Lots,
+) -> None:
+    """Makes the unspent lots known of every account that gives points up in these blocks, the first
+    of which is of second `time` and begins with id `before`.
+    """
+    spenders = {
+        item[2]
+        for block in blocks
+        for item in block.items
+        if type(item) is tuple and item[2] is not None
+    }
+    missing = spenders - lots.by_account.keys()
+    if not missing:
+        return
+    if len(lots) > _LOTS_KEPT:
+        lots.by_account.clear()
+        missing = spenders
+    lots.by_account.update((account, {}) for account in missing)
+    oldest = schedule.live_epochs(max(time, schedule.first_start))[0]
+    # What came before the first epoch began counts as of it.
+    since = 0 if oldest == 1 else _first_id_at(conn, schedule.start(oldest))
+    if since is not None:
+        _read_lots(conn, missing, oldest, (since, before), lots)
 
 
-def _load_lots(
-    conn: Connection, spenders: set[bytes], oldest_live_epoch: int
-) -> dict[tuple[bytes, int], deque[Lot]]:
-    lots: dict[tuple[bytes, int], deque[Lot]] = {}
-    for account, epoch, log_id, end, issuer in bulk.select_in(
+def _first_id_at(conn: Connection, time: int) -> int | None:
+    """The first id that a log at second `time` or later can have; None when there is none yet."""
+    b = t.blocks.c
+    # A minimum of numbers would look at every block; the first in time is one step of an index.
+    number = conn.execute(
+        sa.select(b.number).where(b.time >= time).order_by(b.time, b.number).limit(1)
+    ).scalar_one_or_none()
+    return None if number is None else t.first_id(number)
+
+
+def _read_lots(
+    conn: Connection, accounts: set[bytes], oldest: int, span: tuple[int, int], lots: Lots
+) -> None:
+    """What the accounts received of epoch `oldest` and later, less what they gave up, by the
+    movements from the first id of `span` on, before the second.
+
+    No point of an epoch was there before it began, so nothing older is looked at.
+    """
+    ended: dict[tuple[bytes, int], tuple[int, int, int]] = {}
+    for account, epoch, *end in bulk.select_in(
         conn,
-        "SELECT e.account, e.epoch, e.id, e.prior + e.points, e.issuer FROM balances b "
-        "JOIN entries e ON e.account = b.account AND e.id >= b.head AND e.epoch = b.epoch "
-        "WHERE b.account IN {keys} AND b.epoch >= ? AND b.head IS NOT NULL AND e.points > 0 "
-        "AND e.prior + e.points > b.spent ORDER BY e.account, e.id, e.piece",
-        spenders,
-        oldest_live_epoch,
+        "SELECT m.sender, p.epoch, p.lot, p.lot_piece, p.lot_left "
+        "FROM movements m JOIN pieces p ON p.id = m.id "
+        "WHERE m.sender IN {keys} AND m.id >= ? AND m.id < ? AND p.epoch >= ? "
+        "ORDER BY m.id, p.piece",
+        accounts,
+        *span,
+        oldest,
     ):
-        lots.setdefault((bytes(account), epoch), deque()).append(Lot(log_id, end, issuer))
-    return lots
+        ended[bytes(account), epoch] = (end[0], end[1], end[2])
+    received = [
+        *bulk.select_in(
+            conn,
+            "SELECT receiver, id, 0, epoch, merchant, points FROM movements "
+            "WHERE receiver IN {keys} AND id >= ? AND id < ? AND kind = 'issue' AND epoch >= ?",
+            accounts,
+            *span,
+            oldest,
+        ),
+        *bulk.select_in(
+            conn,
+            "SELECT m.receiver, m.id, p.piece, p.epoch, p.issuer, p.points "
+            "FROM movements m JOIN pieces p ON p.id = m.id "
+            "WHERE m.receiver IN {keys} AND m.id >= ? AND m.id < ? AND p.epoch >= ?",
+            accounts,
+            *span,
+            oldest,
+        ),
+    ]
+    received.sort(key=lambda row: row[1:3])
+    for account, log_id, piece, epoch, issuer, points in received:
+        account = bytes(account)
+        end_id, end_piece, end_left = ended.get((account, epoch), (-1, 0, 0))
+        if (log_id, piece) < (end_id, end_piece):
+            continue
+        left = end_left if (log_id, piece) == (end_id, end_piece) else points
+        if left:
+            queue = lots.by_account[account].setdefault(epoch, deque())
+            queue.append(Lot(log_id, piece, issuer, left))
 
 
 class Versions:
@@ -194,7 +214,7 @@ class Memory:
     """
 
     def __init__(self) -> None:
-        self.balances = BalanceCache()
+        self.lots = Lots()
         self.counters: Counters | None = None
         self.positions: dict[int, int] = {}
         self.supply: dict[int, list[int]] = {}
@@ -202,7 +222,7 @@ class Memory:
 
     def clear(self) -> None:
         """Forgets everything; it is read again where it is needed."""
-        self.balances.clear()
+        self.lots = Lots()
         self.counters = None
         self.positions = {}
         self.supply = {}

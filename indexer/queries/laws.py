@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from indexer import tables as t
+from indexer import views
 from indexer.queries.common import latest_versions, moment
 from indexer.queries.merchants import position_before
 from indexer.queries.network import network_overview
@@ -36,10 +37,10 @@ def laws(conn: Connection, at_time: int | None = None) -> list[Law]:
     """Laws 1 to 4 at the head, seen at second `at_time`. Looks at every balance."""
     now = moment(conn, None, at_time)
     overview = network_overview(conn, at_time)
-    b = t.balances.c
+    b = views.changes().subquery().c
     held = int(
         conn.execute(
-            sa.select(sa.func.coalesce(sa.func.sum(b.received - b.spent), 0)).where(
+            sa.select(sa.func.coalesce(sa.func.sum(b.points), 0)).where(
                 b.epoch >= now.oldest_live_epoch
             )
         ).scalar_one()

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from indexer import tables as t
+from indexer import views
 from indexer.queries.common import (
     Moment,
     address_or_none,
@@ -145,25 +147,25 @@ def _unspent(
     wanted = list(accounts)
     for start in range(0, len(wanted), _KEYS_PER_STATEMENT):
         part = wanted[start : start + _KEYS_PER_STATEMENT]
-        if now.is_head:
-            b = t.balances.c
-            statement = sa.select(b.account, b.epoch, (b.received - b.spent).label("points")).where(
-                b.account.in_(part),
-                b.epoch >= now.oldest_live_epoch,
-                b.epoch <= now.current_epoch,
-                b.received > b.spent,
+        changed = (views.changes() if now.is_head else _entries_before(now)).subquery().c
+        statement = (
+            sa.select(changed.account, changed.epoch, sa.func.sum(changed.points))
+            .where(
+                changed.account.in_(part),
+                changed.epoch >= now.oldest_live_epoch,
+                changed.epoch <= now.current_epoch,
             )
-        else:
-            e = t.entries.c
-            statement = (
-                sa.select(e.account, e.epoch, sa.func.sum(e.points).label("points"))
-                .where(e.account.in_(part), e.id < now.before_id, e.epoch >= now.oldest_live_epoch)
-                .group_by(e.account, e.epoch)
-            )
+            .group_by(changed.account, changed.epoch)
+        )
         for account, epoch, points in conn.execute(statement):
             if points:
                 found.setdefault(bytes(account), {})[epoch] = int(points)
     return found
+
+
+def _entries_before(now: Moment) -> sa.Select[Any]:
+    e = views.entries.c
+    return sa.select(e.account, e.epoch, e.points).where(e.id < now.before_id)
 
 
 def member_history(
@@ -178,7 +180,7 @@ def member_history(
     now = moment(conn, as_of)
     account = address_bytes(address)
     size = page_size(limit)
-    e = t.entries.c
+    e = views.entries.c
     ids = list(
         conn.execute(
             sa.select(e.id)
@@ -200,7 +202,7 @@ def member_history(
 def _lines(conn: Connection, account: bytes, ids: list[int]) -> list[HistoryLine]:
     if not ids:
         return []
-    e, m, b, x = t.entries, t.movements, t.blocks, t.transactions
+    e, m, b, x = views.entries, t.movements, t.blocks, t.transactions
     number = block_number(m.c.id)
     rows = conn.execute(
         sa.select(

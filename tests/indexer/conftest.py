@@ -9,12 +9,19 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
+from indexer import carry
 from indexer.database import open_mirror
 
 # Test modules are imported one by one (importlib mode); what they share is found here.
 sys.path.insert(0, str(Path(__file__).parent))
 
 from mirror_model import ModelChain, actor
+
+
+@pytest.fixture(autouse=True)
+def carried_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The chains of these tests are short: with the real threshold nothing would be carried."""
+    monkeypatch.setattr(carry, "LOGS_MIN", 10)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -130,11 +130,11 @@ def test_verify__a_row_was_changed__exits_1_and_names_the_table(
     answer("index", "run", "--once", *place)
     engine = open_mirror(mirror_url)
     with engine.begin() as conn:
-        conn.exec_driver_sql("UPDATE entries SET points = points + 1")
+        conn.exec_driver_sql("UPDATE supply SET issued = issued + 1")
     engine.dispose()
     result = banyan("index", "verify", *place, "--json")
     assert result.exit_code == 1
-    assert json.loads(result.stdout)["different_tables"] == ["entries"]
+    assert json.loads(result.stdout)["different_tables"] == ["supply"]
 
 
 @pytest.mark.parametrize("command", [("index",), ("index", "run"), ("audit",)])

@@ -149,9 +149,9 @@ def test_audit__a_mirror_row_changed__is_found_and_named(
     follow(network, sqlite_mirror)
     with sqlite_mirror.begin() as conn:
         conn.execute(
-            update(tables.balances)
-            .where(tables.balances.c.account == bytes.fromhex(key("bob").address[2:]))
-            .where(tables.balances.c.epoch == 3)
+            update(tables.carried)
+            .where(tables.carried.c.account == bytes.fromhex(key("bob").address[2:]))
+            .where(tables.carried.c.epoch == 3)
             .values(received=34)
         )
     found = audit.check(sqlite_mirror, network.url, network.deployment)

@@ -27,7 +27,8 @@ def rows(mirror: Engine) -> int:
     with mirror.connect() as conn:
         return sum(
             conn.execute(select(func.count()).select_from(table)).scalar_one()
-            for table in (*tables.DIGESTED, tables.network, tables.progress, tables.tail)
+            for table in tables.metadata.sorted_tables
+            if table is not tables.mirror_schema
         )
 
 

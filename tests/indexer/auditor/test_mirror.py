@@ -9,11 +9,13 @@ import pytest
 import sqlalchemy as sa
 from audit_town import Town
 
+from indexer import carry, store
 from indexer.auditor.cli import run_audit
 from indexer.auditor.errors import CannotRun
 from indexer.auditor.outcome import Options
 from indexer.database import open_mirror
 from indexer.sync import Indexer
+from indexer.tables import first_id
 
 
 def filled(town: Town, url: str) -> None:
@@ -21,6 +23,9 @@ def filled(town: Town, url: str) -> None:
     indexer = Indexer(town.url, town.deployment, engine, confirmations=0)
     indexer.run_once()
     indexer.close()
+    with engine.begin() as conn:
+        # As it is done once enough has become final: harm to what was carried must show, too.
+        carry.carry(conn, first_id(store.read_cursor(conn)[0].number - 5))
     engine.dispose()
 
 
@@ -63,7 +68,7 @@ HARMS = {
     "movement changed": f"UPDATE movements SET points = points + 1 WHERE {MOVEMENT}",
     "movement deleted": f"DELETE FROM movements WHERE {MOVEMENT}",
     "movement added": "INSERT INTO movements SELECT id + 999, position, kind, sender, receiver, "
-    f"points, merchant FROM movements WHERE {MOVEMENT}",
+    f"points, merchant, epoch FROM movements WHERE {MOVEMENT}",
     "movement of another merchant": f"UPDATE movements SET merchant = 9 WHERE {MOVEMENT}",
     "event changed": f"UPDATE events SET data = topics WHERE {EVENT}",
     "event deleted": f"DELETE FROM events WHERE {EVENT}",
@@ -71,13 +76,13 @@ HARMS = {
     "transaction": f"DELETE FROM transactions WHERE {fourth('hash', 'transactions')}",
 }
 STATE_HARMS = {
-    "balance": "UPDATE balances SET received = received + 5 WHERE (account, epoch) = "
-    "(SELECT account, epoch FROM balances ORDER BY epoch DESC LIMIT 1)",
-    "balance added": "INSERT INTO balances (account, epoch, received, spent) VALUES (x'"
+    "balance": "UPDATE carried SET received = received + 5 WHERE (account, epoch) = "
+    "(SELECT account, epoch FROM carried ORDER BY epoch DESC LIMIT 1)",
+    "balance added": "INSERT INTO carried (account, epoch, received, spent) VALUES (x'"
     + "ab" * 20
     + "', 7, 9, 0)",
-    "entry": "DELETE FROM entries WHERE (account, id, piece) = "
-    "(SELECT account, id, piece FROM entries ORDER BY id LIMIT 1)",
+    "piece": "DELETE FROM pieces WHERE (id, piece) = "
+    "(SELECT id, piece FROM pieces ORDER BY id LIMIT 1)",
     "supply": "UPDATE supply SET redeemed = redeemed + 1 WHERE (epoch, block) = "
     "(SELECT epoch, MAX(block) FROM supply WHERE epoch = 1)",
     "credit limit": "UPDATE merchants SET credit_limit = 1 WHERE (merchant, id) = "

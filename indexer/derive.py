@@ -1,0 +1,173 @@
+"""Journals and totals by set-based SQL, each one statement over all facts.
+
+The writer keeps the same rows block by block (`project`); that both say the same is what the
+digests of the tests compare. Versions (merchants, keys, members, passes, terms) follow from few
+events and the order of them, so their events alone are folded by the writer's own code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, Table
+
+from indexer import bulk, carry
+from indexer import tables as t
+from indexer.decode import read_other
+from indexer.project import Batch, Memory, Network
+from indexer.project.clearing import VERSIONED, Clearing
+from indexer.project.rows import FLOW_COLUMNS, MONTH_COLUMNS, MONTHS
+from indexer.project.state import Counters
+from indexer.queries.common import block_number
+
+_EVENTS_PER_STEP: Final = 5_000
+"""Events that are read and folded at once; bounds memory at some 10 MB."""
+
+_VERSIONS: Final = (
+    t.merchants,
+    t.till_keys,
+    t.members,
+    t.passes,
+    t.terms,
+    t.closed_epochs,
+    t.treasury,
+)
+
+_BLOCK: Final = f"/ {t.IDS_PER_BLOCK}"
+
+_SUPPLY: Final = f"""
+INSERT INTO supply (epoch, block, issued, returned, redeemed, refunded)
+SELECT epoch, block,
+    SUM(issued) OVER so_far, SUM(returned) OVER so_far,
+    SUM(redeemed) OVER so_far, SUM(refunded) OVER so_far
+FROM (
+    SELECT epoch, block, SUM(issued) AS issued, SUM(returned) AS returned,
+        SUM(redeemed) AS redeemed, SUM(refunded) AS refunded
+    FROM (
+        SELECT epoch, id {_BLOCK} AS block, points AS issued,
+            0 AS returned, 0 AS redeemed, 0 AS refunded
+        FROM events WHERE contract = 'Coalition' AND name = 'Issued'
+        UNION ALL
+        SELECT p.epoch, p.id {_BLOCK}, 0,
+            CASE m.kind WHEN 'return' THEN p.points ELSE 0 END,
+            CASE m.kind WHEN 'redeem' THEN p.points ELSE 0 END,
+            CASE m.kind WHEN 'refund' THEN p.points ELSE 0 END
+        FROM pieces p JOIN movements m ON m.id = p.id
+        WHERE m.kind IN ('return', 'redeem', 'refund')
+    ) AS changes
+    GROUP BY epoch, block
+) AS of_block
+WINDOW so_far AS (PARTITION BY epoch ORDER BY block)
+"""
+
+
+def _when(column: str, name: str, value: str) -> str:
+    return f"SUM(CASE {column} WHEN '{name}' THEN {value} ELSE 0 END)"
+
+
+def _sums(table: Table, keys: str, sums: dict[str, str], source: str) -> str:
+    """One row a key; a row that is zero throughout is none, as the writer has it."""
+    names = ", ".join(column.name for column in table.columns)
+    zero = " OR ".join(f"{value} <> 0" for value in sums.values())
+    return (
+        f"INSERT INTO {table.name} ({names}) SELECT {keys}, {', '.join(sums.values())} "
+        f"FROM {source} GROUP BY {keys} HAVING {zero}"
+    )
+
+
+def _merchant_epochs() -> str:
+    sums = {name.lower(): _when("name", name, "points") for name in ("Issued", "Returned")}
+    source = "events WHERE contract = 'Coalition' AND name IN ('Issued', 'Returned')"
+    return _sums(t.merchant_epochs, "merchant, epoch", sums, source)
+
+
+def _merchant_months() -> str:
+    sums = dict.fromkeys(MONTH_COLUMNS, "")
+    for event, columns in MONTHS.items():
+        for column, value in zip(columns, ("1", "e.points", "ABS(e.amount)"), strict=True):
+            if column is not None:
+                sums[column] = _when("e.name", event, value)
+    names = ", ".join(f"'{name}'" for name in MONTHS)
+    source = (
+        f"events e JOIN blocks b ON b.number = e.id {_BLOCK} "
+        f"WHERE e.contract = 'Coalition' AND e.name IN ({names})"
+    )
+    return _sums(t.merchant_months, "e.merchant, b.month", sums, source)
+
+
+def _flows() -> str:
+    kinds = sorted(FLOW_COLUMNS, key=FLOW_COLUMNS.__getitem__)
+    sums = {kind: _when("m.kind", kind, "p.points") for kind in kinds}
+    names = ", ".join(f"'{kind}'" for kind in kinds)
+    source = (
+        "pieces p JOIN movements m ON m.id = p.id "
+        f"JOIN blocks b ON b.number = p.id {_BLOCK} WHERE m.kind IN ({names})"
+    )
+    return _sums(t.flows, "p.issuer, m.merchant, p.epoch, b.month", sums, source)
+
+
+STATEMENTS: Final[dict[Table, str]] = {
+    t.supply: _SUPPLY,
+    t.merchant_epochs: _merchant_epochs(),
+    t.merchant_months: _merchant_months(),
+    t.flows: _flows(),
+}
+"""The one statement that fills each table from the facts; the table is empty before."""
+
+
+def derive(conn: Connection, network: Network, final_block: int) -> None:
+    """Makes every journal and total anew from the facts, in the caller's transaction."""
+    carry.begin_anew(conn)
+    carry.carry(conn, t.first_id(max(final_block, 0) + 1))
+    for table in (*t.JOURNALS, *t.TOTALS):
+        conn.execute(sa.delete(table))
+    for statement in STATEMENTS.values():
+        conn.exec_driver_sql(statement)
+    _derive_versions(conn, network)
+
+
+def _derive_versions(conn: Connection, network: Network) -> None:
+    """Folds the events that make versions, and writes those alone."""
+    memory = Memory()
+    memory.counters = Counters()
+    batch = Batch()
+    clearing = Clearing(conn, network, batch, memory, 0)
+    transaction = (-1, -1)
+    for step in _versioned(conn):
+        for row in step:
+            log = read_other(row.id, row.position, row.contract, bytes(row.topics), bytes(row.data))
+            if (t.block_of(log.id), log.position) != transaction:
+                if sum(map(len, batch.appended.values())) >= _EVENTS_PER_STEP:
+                    # Not earlier: a recovery changes rows of its own transaction.
+                    _write(conn, batch)
+                transaction = (t.block_of(log.id), log.position)
+                clearing.new_transaction()
+            clearing.version(log, row.time)
+    _write(conn, batch)
+
+
+def _versioned(conn: Connection) -> Iterator[Sequence[Any]]:
+    """The events that make versions with the times of their blocks, in steps."""
+    e, b = t.events.c, t.blocks.c
+    names = sorted({name for _, name in VERSIONED})
+    after = -1
+    while True:
+        step = conn.execute(
+            sa.select(e.id, e.position, e.contract, e.topics, e.data, b.time)
+            .select_from(t.events.join(t.blocks, b.number == block_number(e.id)))
+            .where(e.id > after, e.name.in_(names))
+            .order_by(e.id)
+            .limit(_EVENTS_PER_STEP)
+        ).all()
+        if not step:
+            return
+        yield step
+        after = step[-1].id
+
+
+def _write(conn: Connection, batch: Batch) -> None:
+    for table in _VERSIONS:
+        bulk.insert(conn, table, batch.appended[table])
+        batch.appended[table].clear()
