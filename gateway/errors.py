@@ -32,6 +32,7 @@
         │   ├── PositionTooLow        409  a withdrawal never draws credit
         │   └── OrderNotCancellable   409  it took effect, or is over
         ├── NotReady                  503  the chain or the mirror cannot be asked now; try again
+        ├── SettingsWrong             500  a setting that cannot be followed; said at start
         └── CustodyError              500  a secret cannot be opened; never carries the secret
             ├── MasterKeyUnsafe       500
             ├── SecretDamaged         500
@@ -246,6 +247,12 @@ class NotReady(GatewayError):
 
     code = "not_ready"
     status = 503
+
+
+class SettingsWrong(GatewayError):
+    """A setting asks for what is not there; the program says so and does not start."""
+
+    code = "settings_wrong"
 
 
 class CustodyError(GatewayError):

@@ -4,6 +4,7 @@ Gauges are read from the order book when they are asked for, so that they are tr
 several processes answers; counters are of this process.
 """
 
+import shutil
 from collections.abc import Iterable
 from typing import Final
 
@@ -12,7 +13,8 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from sqlalchemy import func, select
 
-from gateway.codes import AttemptState, State, has, lives
+from gateway.codes import AttemptState, BatchState, State, has, lives
+from gateway.observe import counters
 from gateway.service import Gateway
 from gateway.tables import attempts, batches, nonce_slots, orders
 from wallet_sdk.errors import BanyanError
@@ -27,6 +29,8 @@ class Metrics:
     def __init__(self, gateway: Gateway) -> None:
         self.registry = CollectorRegistry()
         self.registry.register(_OrderBook(gateway))
+        for counter in counters.ALL:
+            self.registry.register(counter)
         self.requests = Counter(
             "banyan_requests",
             "Requests by route, method and status.",
@@ -57,6 +61,8 @@ class _OrderBook(Collector):
         stopped = GaugeMetricFamily("banyan_relay_stopped", "1: the relay stopped for good.")
         stopped.add_metric([], float(self._gateway.relay.stopped_by is not None))
         yield stopped
+        free = shutil.disk_usage(self._gateway.settings.data_dir).free
+        yield _gauge("banyan_disk_free_bytes", "Free where the data folder lies.", free)
 
     def _waiting(self) -> Iterable[Metric]:
         now = self._gateway.clock.now()
@@ -73,6 +79,13 @@ class _OrderBook(Collector):
             ).all()
             oldest_batch = connection.execute(
                 select(func.min(batches.c.created_at)).where(lives(batches.c.state))
+            ).scalar_one()
+            held_back = connection.execute(
+                select(func.count()).where(
+                    lives(batches.c.state),
+                    has(batches.c.state, BatchState.OPEN),
+                    batches.c.reason.is_not(None),
+                )
             ).scalar_one()
             slots = connection.execute(
                 select(func.count()).where(lives(nonce_slots.c.state))
@@ -92,6 +105,7 @@ class _OrderBook(Collector):
             max(ages, default=0),
         )
         yield _gauge("banyan_batches_live", "Batches not final.", sum(row[1] for row in by_state))
+        yield _gauge("banyan_batches_held_back", "Batches that a key will not sign.", held_back)
         yield _gauge("banyan_slots_live", "Nonces of relayers in flight.", slots)
         yield _gauge("banyan_attempts_unmined", "Signed transactions in no block.", unmined)
 

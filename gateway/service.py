@@ -5,6 +5,7 @@ Built from settings; owns the engine, the accept writer and the relay. HTTP is o
 not its centre.
 """
 
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
@@ -114,6 +115,8 @@ class Gateway:
         self.network = Network(rpc, deployment)
         self.books = MirrorBooks(mirror, self.network, settings.order_ttl_s)
         self.mirror = mirror
+        # Set when the process has been told to end: who only waits for news is answered now.
+        self.stopping = threading.Event()
         custody.bind(deployment, clock, self.books.issue_price)
         self.merchants_room = Merchants(database, custody, self.network, clock)
         self.members_room = Members(database, custody, clock)
@@ -246,6 +249,7 @@ class Gateway:
 
     def stop(self) -> None:
         """Ends the threads after the work in hand, and closes the engine."""
+        self.stopping.set()
         self.writer.stop()
         self.relay.stop()
         self.database.close()

@@ -135,6 +135,38 @@ class Settings(BaseSettings):
         description="Gas limit x fee cap that one relayer may sign in a day, gwei.",
     )
 
+    log_format: Literal["text", "json"] = Field(
+        default="text", description="Logs for a person, or one JSON object a line for a machine."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="What is logged at least; `info` has a line for each request."
+    )
+    otel_endpoint: str | None = Field(
+        default=None,
+        description=(
+            "OTLP port (HTTP) that traces are sent to, such as http://127.0.0.1:4318/v1/traces; "
+            "needs the extra `otel`. Unset: no traces."
+        ),
+    )
+    ready_mirror_lag_max_blocks: int = Field(
+        default=60,
+        ge=0,
+        description="`/readyz` fails when the mirror is further behind the node, blocks.",
+    )
+    ready_head_age_max_s: int | None = Field(
+        default=None,
+        ge=1,
+        description=(
+            "`/readyz` fails when the node's newest block is older, seconds. Unset where blocks "
+            "are made only when there is something to put into them."
+        ),
+    )
+    ready_disk_free_min_mb: int = Field(
+        default=256,
+        ge=0,
+        description="`/readyz` fails when less is free in the data folder, megabytes.",
+    )
+
     @field_validator("kms_key_purposes", mode="before")
     @classmethod
     def _words(cls, value: object) -> object:

@@ -79,6 +79,7 @@ def allow(*roles: Role) -> Callable[[Request], Coroutine[Any, Any, Principal]]:
         principal: Principal = await request.app.state.key_ring.principal(token.strip())
         if principal.role not in roles:
             raise Forbidden(f"a key of role {principal.role.value} does not reach this")
+        request.state.key_id = principal.key_id
         return principal
 
     dependency.roles = roles  # type: ignore[attr-defined]

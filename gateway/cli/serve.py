@@ -1,9 +1,11 @@
 """`banyan serve`: the API and the pages of a network."""
 
+import signal
 import socket
 import sys
-from contextlib import ExitStack, suppress
-from pathlib import Path
+import threading
+from contextlib import ExitStack
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -12,7 +14,10 @@ from fastapi import FastAPI
 
 from gateway.cli.common import DataOption, JsonOption, settings_of
 from gateway.network import open_network
+from gateway.observe import logs, tracing
 from gateway.production import open_gateway
+from gateway.service import Gateway
+from gateway.settings import Settings
 from indexer.cli.output import answer, failing, progress_bar
 
 
@@ -36,7 +41,11 @@ def serve(
     fills the mirror.
     """
     with failing(as_json), ExitStack() as stack:
-        app = _app(stack, data, rpc, relay)
+        settings = settings_of(data)
+        logs.configure(settings)
+        stack.callback(tracing.start(settings))
+        app = _app(stack, settings, rpc, relay)
+        tracing.instrument(app)
         listener = stack.enter_context(socket.create_server((host, port)))
         bound = listener.getsockname()[1]
         answer({"listening_on": f"http://{host}:{bound}"}, as_json)
@@ -44,8 +53,7 @@ def serve(
         run(app, listener)
 
 
-def _app(stack: ExitStack, data: Path | None, rpc: str | None, relay: bool) -> FastAPI:
-    settings = settings_of(data)
+def _app(stack: ExitStack, settings: Settings, rpc: str | None, relay: bool) -> FastAPI:
     url = rpc or (settings.rpc_url.get_secret_value() if settings.rpc_url else None)
     if url is not None:
         return stack.enter_context(open_gateway(settings, url, relay=relay))
@@ -56,22 +64,44 @@ def _app(stack: ExitStack, data: Path | None, rpc: str | None, relay: bool) -> F
 
 
 def run(app: FastAPI, listener: socket.socket) -> None:
-    """Serves until SIGINT or SIGTERM; requests in hand are answered first."""
-    # Ctrl-C is how a person ends it, not a mistake that needs a traceback.
-    with suppress(KeyboardInterrupt):
+    """Serves until SIGINT or SIGTERM; requests in hand are answered first.
+
+    The server hands the signal on when it has stopped: here it ends this function and no more, so
+    that the relay stops at a safe point and the databases are closed.
+    """
+    ended = threading.Event()
+    before = {
+        number: signal.signal(number, lambda *_: ended.set())
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
         server_of(app).run(sockets=[listener])
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def server_of(app: FastAPI) -> uvicorn.Server:
     """The server as `banyan serve` runs it."""
-    return uvicorn.Server(
+    return _Server(
         uvicorn.Config(
             app,
             loop="uvloop",
             http="httptools",
+            # Its lines go where all others do, in the same form.
+            log_config=None,
             log_level="warning",
             access_log=False,
             timeout_graceful_shutdown=10,
             server_header=False,
         )
     )
+
+
+class _Server(uvicorn.Server):
+    """Tells the gateway at once that the end has come: requests that only wait are answered."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        gateway: Gateway = self.config.app.state.gateway  # type: ignore[union-attr]
+        gateway.stopping.set()
+        super().handle_exit(sig, frame)

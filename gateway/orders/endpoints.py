@@ -23,6 +23,7 @@ from gateway.model import (
     OrderState,
     Refused,
 )
+from gateway.observe.requests import ORDERS
 from gateway.orders import repository
 from gateway.orders.answers import Answer
 from gateway.orders.refusals import problem_of, refusal_line
@@ -170,7 +171,9 @@ async def _accept(
         idempotency_key=key,
         body_hash=body_hash(request.scope["path"], await request.json()),
     )
-    return await asyncio.wrap_future(answer)
+    given = await asyncio.wrap_future(answer)
+    request.scope[ORDERS] = [a.id for a in given if isinstance(a, Accepted)]
+    return given
 
 
 async def accept_one(
@@ -207,7 +210,7 @@ async def _ended(
             return repository.find(connection, order_id, who.tenant)
 
     until = time.monotonic() + wait_s
-    while time.monotonic() < until:
+    while time.monotonic() < until and not gateway.stopping.is_set():
         found = await run_in_threadpool(read)
         if found["state"] in (OrderState.FINAL.value, OrderState.FAILED.value):
             return found

@@ -14,12 +14,13 @@ from dataclasses import dataclass, field
 
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from gateway import faults
+from gateway import faults, ids
 from gateway.books import Books
 from gateway.clock import NetworkClock
 from gateway.database import Database
 from gateway.errors import GatewayError, IdempotencyKeyInUse, NotReady
-from gateway.model import LINES_MAX
+from gateway.model import LINES_MAX, Accepted
+from gateway.observe import tracing
 from gateway.orders.accept import accept, key_reused
 from gateway.orders.answers import Answer
 from gateway.orders.known import Request
@@ -129,7 +130,10 @@ class AcceptWriter:
 
     def _accept(self, group: Sequence[_Waiting], tries: int = 1) -> None:
         try:
-            with self._database.write() as connection:
+            with (
+                tracing.step("accept", lambda: _accepted(results)),
+                self._database.write() as connection,
+            ):
                 results = accept(
                     self._database,
                     connection,
@@ -174,3 +178,14 @@ class AcceptWriter:
         for waiting in group:
             self._forget(waiting.request)
             waiting.answer.set_exception(error)
+
+
+def _accepted(results: Sequence[list[Answer] | GatewayError]) -> list[bytes]:
+    """Public ids of what was accepted."""
+    return [
+        ids.decode(ids.ORDER, answer.id)
+        for answers in results
+        if not isinstance(answers, GatewayError)
+        for answer in answers
+        if isinstance(answer, Accepted)
+    ]

@@ -20,7 +20,7 @@ from gateway.codes import BatchState, Kind, State, lives
 from gateway.custody import Custody
 from gateway.database import Database
 from gateway.orders.known import parts
-from gateway.relay import gas
+from gateway.relay import gas, tell
 from gateway.relay.signing import HeldBack, Signing
 from gateway.relay.waiting import (
     NONCE_REACH,
@@ -226,6 +226,8 @@ class Sealer:
                 )
             sealed += len(signed)
             faults.point("seal.sealed")
+            for s in signed:
+                tell.sealed(s.batch_id, s.orders)
 
     def _hold_back(self, held_back: Sequence[HeldBack]) -> None:
         """Its key would not sign it (a cap, a rule): it stays open and lets others pass."""

@@ -17,6 +17,7 @@ from gateway.clock import NetworkClock
 from gateway.codes import AttemptState, Purpose, SlotState, has, lives
 from gateway.custody import Custody
 from gateway.database import Database
+from gateway.relay import tell
 from gateway.relay.chain import Chain, Sent
 from gateway.relay.slots import by_slot
 from gateway.relay.transactions import Fees, build
@@ -144,7 +145,7 @@ class Sender:
     def _offer(self) -> int:
         with self._database.read() as connection:
             waiting = connection.execute(
-                select(attempts.c.id, attempts.c.raw)
+                select(attempts.c.id, attempts.c.slot_id, attempts.c.hash, attempts.c.raw)
                 .join(nonce_slots, nonce_slots.c.id == attempts.c.slot_id)
                 .where(lives(attempts.c.state), ~has(attempts.c.state, AttemptState.MINED))
                 .order_by(nonce_slots.c.relayer, nonce_slots.c.nonce, attempts.c.id)
@@ -166,7 +167,8 @@ class Sender:
 
     def _hand_over(self, attempt: Any) -> dict[str, Any]:
         faults.point("relay.stored_not_sent")
-        said, message = self._chain.send(bytes(attempt.raw))
+        with tell.offering(self._database, attempt.slot_id, bytes(attempt.hash)):
+            said, message = self._chain.send(bytes(attempt.raw))
         faults.point("relay.sent_reply_not_read")
         self._offered[attempt.id] = time.monotonic()
         if said not in (Sent.TAKEN, Sent.KNOWN, Sent.NONCE_USED):

@@ -21,7 +21,7 @@ from gateway.database import Database
 from gateway.errors import ReorgBelowFinality
 from gateway.orders.known import parts
 from gateway.orders.moves import move
-from gateway.relay import evidence, finish, gas, reorg
+from gateway.relay import evidence, finish, gas, reorg, tell
 from gateway.relay.burial import Burial
 from gateway.relay.chain import Block, Chain, Receipt
 from gateway.relay.slots import by_slot
@@ -136,6 +136,8 @@ class Settler:
                     connection, attempt, receipt, inside[attempt.slot_id], settled, now
                 )
         faults.point("settle.included")
+        for attempt, receipt in seen:
+            tell.mined(self._database, attempt, inside[attempt.slot_id], receipt)
 
     def _inside(self, connection: Connection, slot_ids: Sequence[int]) -> Any:
         c = batches.c

@@ -13,6 +13,7 @@ from gateway.codes import BatchState, Kind, chain_nonce, has, lives
 from gateway.custody import Custody
 from gateway.database import Database
 from gateway.errors import RedemptionMissing, SigningRefused
+from gateway.observe.counters import SIGNING_REFUSED
 from gateway.tables import batches, members, orders
 from wallet_sdk.deployment import Deployment
 from wallet_sdk.merkle import references_root
@@ -48,6 +49,8 @@ class Signed:
     digest: bytes
     wire: bytes
     deadline: int
+    orders: tuple[bytes, ...]
+    """Public ids of the orders inside."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +99,7 @@ class Signing:
             try:
                 signed.append(self._sign(batch, inside[batch.id], deadline))
             except SigningRefused as error:
+                SIGNING_REFUSED.labels(error.code).inc()
                 log.error("batch %d is held back (%s): %s", batch.id, error.code, error.message)
                 reason = f"{error.code}: {error.message}"
                 held_back.append(HeldBack(batch.id, reason, error.until or now + REFUSED_AGAIN_S))
@@ -150,7 +154,8 @@ class Signing:
             member = self._custody.member_signer(inside[0].member_id)
             order = replace(order, member_signature=member.sign_order(order)[1])
         digest, signature = signer.sign_order(order)
-        return Signed(batch.id, digest, order.encode(signature), deadline)
+        public_ids = tuple(bytes(o.public_id) for o in inside)
+        return Signed(batch.id, digest, order.encode(signature), deadline, public_ids)
 
     def _build(self, batch: Any, inside: Sequence[Any], deadline: int) -> Order:
         if batch.kind == Kind.ISSUE:

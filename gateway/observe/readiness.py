@@ -1,0 +1,102 @@
+"""Whether this process can accept orders and have them carried out, part by part."""
+
+import os
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from gateway.errors import NotReady
+from gateway.service import Gateway
+from wallet_sdk.errors import BanyanError
+
+OK = "ok"
+MEGABYTE = 2**20
+
+
+def readiness(gateway: Gateway) -> dict[str, str]:
+    """Each part with `ok` or what is wrong with it, in a sentence without secrets."""
+    parts: dict[str, Callable[[], str]] = {
+        "orders": lambda: _orders(gateway),
+        "chain": lambda: _chain(gateway),
+        "mirror": lambda: _mirror(gateway),
+        "relay": lambda: gateway.relay.stopped_by or OK,
+        "keys": lambda: _keys(gateway),
+        "disk": lambda: _disk(gateway),
+        "files": lambda: _files(),
+    }
+    state = {}
+    for name, ask in parts.items():
+        try:
+            state[name] = ask()
+        except BanyanError as error:
+            state[name] = error.message
+        except Exception as error:
+            # Whatever it was: it is not ready, and the log has the rest.
+            state[name] = type(error).__name__
+    return state
+
+
+def _orders(gateway: Gateway) -> str:
+    gateway.relay.open_work()
+    return OK
+
+
+def _chain(gateway: Gateway) -> str:
+    head = gateway.network.head()
+    age_max_s = gateway.settings.ready_head_age_max_s
+    age_s = gateway.clock.now() - head.timestamp
+    if age_max_s is not None and age_s > age_max_s:
+        return f"the newest block is {age_s} s old, more than {age_max_s}"
+    return OK
+
+
+def _mirror(gateway: Gateway) -> str:
+    mirror = gateway.books.head()
+    if mirror is None:
+        return "the mirror holds no block yet"
+    behind = gateway.network.head().number - mirror.number
+    if behind > gateway.settings.ready_mirror_lag_max_blocks:
+        return f"the mirror is {behind} blocks behind"
+    return OK
+
+
+def _keys(gateway: Gateway) -> str:
+    gateway.custody.check()
+    return OK
+
+
+def _disk(gateway: Gateway) -> str:
+    """Room where the databases of this process lie; with PostgreSQL, where deployment.json does."""
+    folder: Path = gateway.settings.data_dir
+    free_mb = shutil.disk_usage(folder).free // MEGABYTE
+    least = gateway.settings.ready_disk_free_min_mb
+    if free_mb < least:
+        raise NotReady(f"{free_mb} MB are free at {folder}, fewer than {least}")
+    return OK
+
+
+def _files() -> str:
+    """Whether another file or connection can be opened at all."""
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY))
+    except OSError as error:
+        return f"no file can be opened: {error.strerror}"
+    return OK
+
+
+class Kept:
+    """The last look, kept for a moment: many who ask cost no more than one."""
+
+    def __init__(self, gateway: Gateway, for_s: float = 1.0) -> None:
+        self._gateway = gateway
+        self._for_s = for_s
+        self._seen: tuple[float, dict[str, str]] | None = None
+
+    def __call__(self) -> dict[str, str]:
+        """The parts as of a second ago at most."""
+        seen = self._seen
+        if seen is None or time.monotonic() - seen[0] > self._for_s:
+            seen = (time.monotonic(), readiness(self._gateway))
+            self._seen = seen
+        return seen[1]
