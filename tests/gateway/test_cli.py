@@ -6,9 +6,11 @@ import json
 import os
 import re
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -121,14 +123,20 @@ def test_deploy__on_another_chain__makes_it_once(tmp_path: Path) -> None:
         assert deployment.chain_id == 777
 
 
-def test_serve__until_ctrl_c__answers_and_leaves_nothing_behind(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "told_to_end", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.soak)]
+)
+def test_serve__told_to_end__answers_what_is_in_hand_and_leaves_nothing_behind(
+    tmp_path: Path, told_to_end: signal.Signals
+) -> None:
     process = subprocess.Popen(
         [sys.executable, "-c", "from gateway.cli import main; main()"]
         + ["serve", "--data", str(tmp_path), "--port", "0", "--json"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
+        env=os.environ
+        | {"PYTHONPATH": str(Path(__file__).parents[2]), "BANYAN_LOG_FORMAT": "json"},
     )
     assert process.stdout is not None
     told = json.loads(process.stdout.readline())
@@ -137,9 +145,24 @@ def test_serve__until_ctrl_c__answers_and_leaves_nothing_behind(tmp_path: Path) 
     second = run("merchant", "list", "--data", str(tmp_path))
     assert second.exit_code == 2
     assert str(process.pid) in second.output
-    process.send_signal(signal.SIGINT)
+    port = int(told["listening_on"].rpartition(":")[2])
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as till:
+        till.sendall(
+            b"POST /v1/issuances HTTP/1.1\r\nHost: here\r\nContent-Type: application/json\r\n"
+            b"X-Request-ID: in-hand-1\r\nContent-Length: 2\r\n\r\n{"
+        )
+        time.sleep(0.3)
+        process.send_signal(told_to_end)
+        time.sleep(0.3)
+        till.sendall(b"}")
+        # Nobody's key, but an answer.
+        assert till.recv(4096).startswith(b"HTTP/1.1 401 ")
     _, errors = process.communicate(timeout=30)
     assert process.returncode == 0, errors
+    told_lines = [json.loads(line) for line in errors.splitlines()]
+    assert [t["status"] for t in told_lines if t.get("request") == "in-hand-1"] == [401]
     assert "Traceback" not in errors
+    # The last connection that is closed in order takes the log into the file.
+    assert not list(tmp_path.glob("*.db-wal"))
     found = subprocess.run(["pgrep", "-f", str(tmp_path)], capture_output=True, text=True)
     assert found.stdout == ""
