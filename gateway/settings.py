@@ -2,20 +2,20 @@
 
 from pathlib import Path
 from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode
 
 from gateway.custody.purposes import SECRETS, Purpose
+from indexer.settings import FromEnvironment
 
 DATA_FORMAT = 1
 """Written to DATA/version. Another number there: the program says so and touches nothing."""
 
 
-class Settings(BaseSettings):
+class Settings(FromEnvironment):
     """What a gateway process needs to know. Defaults suit the embedded network."""
-
-    model_config = SettingsConfigDict(env_prefix="BANYAN_", extra="ignore", frozen=True)
 
     data_dir: Path = Field(
         default=Path(".banyan/demo"), description="Folder of everything that is kept."
@@ -166,6 +166,36 @@ class Settings(BaseSettings):
         ge=0,
         description="`/readyz` fails when less is free in the data folder, megabytes.",
     )
+
+    currency_label: str = Field(
+        default="USD",
+        min_length=1,
+        max_length=12,
+        description="What stands before an amount of money on the pages.",
+    )
+    time_zone: str = Field(
+        default="UTC",
+        description=(
+            "IANA name of the time zone of dates on the pages, such as Asia/Bangkok. Months of "
+            "statements and days of caps are UTC everywhere."
+        ),
+    )
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+            raise ValueError(f"no time zone is called {value!r} on this machine") from error
+        return value
+
+    @field_validator("currency_label")
+    @classmethod
+    def _printable(cls, value: str) -> str:
+        if not value.isprintable():
+            raise ValueError("a label is printable")
+        return value
 
     @field_validator("kms_key_purposes", mode="before")
     @classmethod

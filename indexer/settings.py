@@ -4,16 +4,46 @@ where they mean the same.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SecretsSettingsSource,
+    SettingsConfigDict,
+)
 
 
-class IndexerSettings(BaseSettings):
+class FromEnvironment(BaseSettings):
+    """Settings from `BANYAN_...` variables, or from files in the folder of credentials.
+
+    An error names the setting and what is wrong, never the value: it could be a secret.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="BANYAN_", extra="ignore", frozen=True, hide_input_in_errors=True
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments, then the environment, then files in the folder of credentials."""
+        folder = os.environ.get("CREDENTIALS_DIRECTORY")
+        if not folder or not Path(folder).is_dir():
+            return init_settings, env_settings
+        return init_settings, env_settings, SecretsSettingsSource(settings_cls, folder)
+
+
+class IndexerSettings(FromEnvironment):
     """Where the chain, the deployment file and the mirror are; options override them."""
-
-    model_config = SettingsConfigDict(env_prefix="BANYAN_", extra="ignore", frozen=True)
 
     data_dir: Path = Field(default=Path(".banyan/demo"), description="Folder of a network's data.")
     rpc_url: SecretStr | None = Field(default=None, description="JSON-RPC URL of the chain.")

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from pydantic import ValidationError
 
-from gateway.errors import InvalidRequest
+from gateway.errors import InvalidRequest, SettingsWrong
 from gateway.network import Network, open_network
 from gateway.settings import Settings
 from indexer.cli.output import progress_bar
@@ -23,8 +24,18 @@ ASSET_DECIMALS = 6
 
 
 def settings_of(data: Path | None) -> Settings:
-    """Settings from the environment, with the data folder of the command line."""
-    return Settings() if data is None else Settings(data_dir=data)
+    """Settings from the environment, with the data folder of the command line.
+
+    Raises SettingsWrong: every setting that is wrong, and why, without its value.
+    """
+    try:
+        return Settings() if data is None else Settings(data_dir=data)
+    except ValidationError as error:
+        wrong = [
+            f"BANYAN_{'_'.join(str(part) for part in found['loc'][:1]).upper()}: {found['msg']}"
+            for found in error.errors(include_url=False, include_input=False)
+        ]
+        raise SettingsWrong("; ".join(wrong)) from None
 
 
 @contextmanager
