@@ -17,6 +17,7 @@ from gateway.orders import endpoints as orders
 from gateway.orders import reversal_endpoints as reversals
 from gateway.service import Gateway
 from gateway.strict import BodyLimit
+from gateway.webhooks import endpoints as webhooks
 
 DESCRIPTION = """
 Merchants issue and honour points; members hold them; everything ends up on a ledger that anybody
@@ -55,6 +56,7 @@ def make_app(gateway: Gateway, pages: Sequence[APIRouter] = ()) -> FastAPI:
         reversals.router,
         members.router,
         merchants.router,
+        webhooks.router,
         *pages,
     ):
         app.include_router(router)

@@ -7,6 +7,7 @@
         │   ├── PointsInvalid         422  not a whole number from 1 to 2^35 - 1
         │   ├── PurchaseInvalid       422  amount or currency do not fit the merchant's earn rule
         │   ├── TooManyLines          422  more than 10,000 lines in one request
+        │   ├── WebhookUrlRefused     422  no URL, or one that webhooks do not go to
         │   ├── IdempotencyKeyMissing 400
         │   └── IdempotencyKeyReused  422  same key, other body
         ├── Unauthenticated           401
@@ -14,7 +15,9 @@
         ├── NotFound                  404
         │   ├── MemberUnknown         404
         │   ├── MerchantUnknown       404
-        │   └── OrderUnknown          404
+        │   ├── OrderUnknown          404
+        │   ├── WebhookEndpointUnknown 404
+        │   └── WebhookEventUnknown   404
         ├── Conflict                  409
         │   ├── IdempotencyKeyInUse   409  the first request under this key is still running
         │   ├── ReferenceUsed         409  an order that has not failed holds (merchant, reference)
@@ -30,7 +33,9 @@
         │   ├── NothingToReturn       409  all of it is shortfall: there is nothing to take back
         │   ├── ShortfallChanged      409  more is missing than the till was shown
         │   ├── PositionTooLow        409  a withdrawal never draws credit
-        │   └── OrderNotCancellable   409  it took effect, or is over
+        │   ├── OrderNotCancellable   409  it took effect, or is over
+        │   ├── TooManyWebhookEndpoints 409
+        │   └── WebhookEndpointOff    409  switched off, or gone; switch it on first
         ├── NotReady                  503  the chain or the mirror cannot be asked now; try again
         ├── SettingsWrong             500  a setting that cannot be followed; said at start
         └── CustodyError              500  a secret cannot be opened; never carries the secret
@@ -104,6 +109,12 @@ class IdempotencyKeyReused(InvalidRequest):
     code = "idempotency_key_reused"
 
 
+class WebhookUrlRefused(InvalidRequest):
+    """The URL is none, or leads where no webhook goes: into a private network, or without TLS."""
+
+    code = "webhook_url_refused"
+
+
 class Unauthenticated(GatewayError):
     """No API key, or one that is not known or was revoked."""
 
@@ -141,6 +152,18 @@ class OrderUnknown(NotFound):
     """No order of yours has this id."""
 
     code = "order_unknown"
+
+
+class WebhookEndpointUnknown(NotFound):
+    """No webhook end point of yours has this id."""
+
+    code = "webhook_endpoint_unknown"
+
+
+class WebhookEventUnknown(NotFound):
+    """No event of yours has this id (any more: events are kept for 30 days)."""
+
+    code = "webhook_event_unknown"
 
 
 class Conflict(GatewayError):
@@ -240,6 +263,18 @@ class OrderNotCancellable(Conflict):
     """The order has taken effect, or has ended, or is no order that anybody may take back."""
 
     code = "order_not_cancellable"
+
+
+class TooManyWebhookEndpoints(Conflict):
+    """A merchant has at most ten end points."""
+
+    code = "too_many_webhook_endpoints"
+
+
+class WebhookEndpointOff(Conflict):
+    """The end point is switched off, or answered 410; switch it on first."""
+
+    code = "webhook_endpoint_off"
 
 
 class NotReady(GatewayError):

@@ -23,6 +23,8 @@ POINTS: Final = (
     "settle.receipt_not_stored",
     "settle.included",
     "settle.before_release",
+    "webhooks.claimed_not_sent",
+    "webhooks.delivered_not_marked",
     "deploy.planned",
     "deploy.file_not_written",
     "onboard.stored",

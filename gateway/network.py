@@ -141,7 +141,7 @@ def open_network(
         indexer = Indexer(rpc, deployment, mirror)
         advance = _Advance(indexer)
         gateway = Gateway(
-            settings.model_copy(update={"fee_cap_wei": 0, "finality": "finalized"}),
+            _for_one_machine(settings),
             clock=chain.clock,
             database=database,
             custody=custody,
@@ -156,6 +156,13 @@ def open_network(
             _run_in_background(chain, gateway, advance, stack)
         app = make_app(gateway, [pages_router(gateway, open_members=open_members)])
         return Network(chain, deployment, gateway, indexer, mirror, app, advance, stack.pop_all())
+
+
+def _for_one_machine(settings: Settings) -> Settings:
+    """A chain without fees whose blocks are final, and developers' receivers on this machine."""
+    targets = settings.webhook_targets or "loopback"
+    fixed = {"fee_cap_wei": 0, "finality": "finalized", "webhook_targets": targets}
+    return settings.model_copy(update=fixed)
 
 
 def _deployment(

@@ -39,6 +39,10 @@ from gateway.relay.relay import Relay
 from gateway.relay.send import FeePolicy
 from gateway.settings import Settings
 from gateway.tables import orders
+from gateway.webhooks.delivery import Deliverer
+from gateway.webhooks.service import Webhooks
+from gateway.webhooks.targets import TargetRules
+from gateway.webhooks.transport import Line
 from wallet_sdk.contracts import Deployment, Network
 from wallet_sdk.rpc import Rpc
 from wallet_sdk.signers import kms_client
@@ -143,6 +147,9 @@ class Gateway:
             wake=self.relay.wake,
         )
         self.writer.start()
+        rules = TargetRules(loopback=settings.webhook_targets == "loopback")
+        self.deliverer = Deliverer(database, custody, lambda: Line(rules))
+        self.webhooks = Webhooks(database, custody, clock, rules, wake=self.deliverer.wake)
 
     # ---- merchants and members
 
@@ -244,12 +251,14 @@ class Gateway:
     # ---- running
 
     def start(self) -> None:
-        """Starts the relay's thread; `drain` may still be called."""
+        """Starts the threads of relay and webhooks; `drain` may still be called."""
         self.relay.start()
+        self.deliverer.start()
 
     def stop(self) -> None:
         """Ends the threads after the work in hand, and closes the engine."""
         self.stopping.set()
         self.writer.stop()
         self.relay.stop()
+        self.deliverer.stop()
         self.database.close()

@@ -212,6 +212,15 @@ class Settings(FromEnvironment):
             raise ValueError(f"{', '.join(sorted(seeds))}: that is no signing key")
         return value
 
+    webhook_targets: Literal["public", "loopback"] | None = Field(
+        default=None,
+        description=(
+            "Where webhooks may go. `public`: HTTPS to public addresses. `loopback`: also plain "
+            "HTTP and this machine, for developers. Unset: loopback on the embedded network, else "
+            "public."
+        ),
+    )
+
     @property
     def orders_dsn(self) -> str:
         """SQLAlchemy URL of the order book."""

@@ -11,6 +11,9 @@
     ├── RpcError                    the node answered and refused
     ├── ContractRefused             a Solidity error, one subclass each: wallet_sdk.refusals
     │   └── ContractRefusedUnknown  revert data that none of our contracts gives
+    ├── WebhookRefused              wallet_sdk.webhooks: a message not to be acted on
+    │   ├── WebhookForged           no signature fits, or it is no event
+    │   └── WebhookStale            signed too long ago, or ahead of time
     └── GatewayError                wallet_sdk.client
         ├── GatewayUnavailable      no answer that decides: UNKNOWN; repeat with the same key
         ├── GatewayRefused          an RFC 9457 problem with its stable code
@@ -110,6 +113,24 @@ class RpcError(BanyanError):
         self.rpc_message = message
         self.data = data
         self.method = method
+
+
+class WebhookRefused(BanyanError):
+    """A message that came as a webhook and is not to be acted on."""
+
+
+class WebhookForged(WebhookRefused):
+    """No signature fits, a header is missing, or what is signed is no event."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("webhook_forged", message)
+
+
+class WebhookStale(WebhookRefused):
+    """Signed too long ago, or ahead of time: a recording, or a clock that is wrong."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("webhook_stale", message)
 
 
 class GatewayError(BanyanError):

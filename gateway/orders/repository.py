@@ -1,16 +1,13 @@
 """Queries of orders: single rows and pages, joined with what places them on chain."""
 
-import base64
-import binascii
-import struct
 from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Select, select
 
-from gateway import ids
+from gateway import cursors, ids
 from gateway.codes import KIND_WORDS, STATE_WORDS, Kind
-from gateway.errors import InvalidRequest, OrderUnknown
+from gateway.errors import OrderUnknown
 from gateway.tables import batches, members, merchants, orders
 from wallet_sdk.types import to_hex
 
@@ -55,11 +52,11 @@ def page(
     if reference is not None:
         query = query.where(orders.c.reference == reference)
     if cursor is not None:
-        query = query.where(orders.c.id < _decode_cursor(cursor))
+        query = query.where(orders.c.id < cursors.decode(cursor))
     rows = connection.execute(query).all()
     more = len(rows) > limit
     shown_rows = [shown(row) for row in rows[:limit]]
-    return shown_rows, _encode_cursor(rows[limit - 1].id) if more else None
+    return shown_rows, cursors.encode(rows[limit - 1].id) if more else None
 
 
 def shown(row: Any) -> dict[str, Any]:
@@ -115,16 +112,3 @@ def shown_query() -> Select[Any]:
 
 def _public(prefix: str, raw: Any) -> str | None:
     return None if raw is None else ids.encode(prefix, bytes(raw))
-
-
-def _encode_cursor(row_id: int) -> str:
-    return base64.urlsafe_b64encode(struct.pack(">Q", row_id)).rstrip(b"=").decode()
-
-
-def _decode_cursor(cursor: str) -> int:
-    try:
-        raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-        (row_id,) = struct.unpack(">Q", raw)
-    except (binascii.Error, struct.error, ValueError) as error:
-        raise InvalidRequest(f"not a page cursor: {cursor[:60]!r}") from error
-    return min(int(row_id), 2**63 - 1)

@@ -12,6 +12,7 @@ from gateway.members import endpoints as members
 from gateway.merchants import endpoints as merchants
 from gateway.orders import endpoints as orders
 from gateway.orders import reversal_endpoints as reversals
+from gateway.webhooks import endpoints as webhooks
 from tests.gateway.helpers import Town, fresh
 
 # Who reaches what. A new route that is not named here fails the test.
@@ -38,11 +39,27 @@ REACHED = {
     ("POST", "/v1/merchants"): {NET},
     ("POST", "/v1/merchants/{merchant_id}/deposits"): {NET},
     ("POST", "/v1/merchants/{merchant_id}/api-keys"): {NET},
+    ("POST", "/v1/webhook-endpoints"): {SHOP},
+    ("GET", "/v1/webhook-endpoints"): {SHOP},
+    ("GET", "/v1/webhook-endpoints/{endpoint_id}"): {SHOP},
+    ("PATCH", "/v1/webhook-endpoints/{endpoint_id}"): {SHOP},
+    ("DELETE", "/v1/webhook-endpoints/{endpoint_id}"): {SHOP},
+    ("POST", "/v1/webhook-endpoints/{endpoint_id}/rotate-secret"): {SHOP},
+    ("POST", "/v1/webhook-endpoints/{endpoint_id}/test"): {SHOP},
+    ("POST", "/v1/webhook-endpoints/{endpoint_id}/replay"): {SHOP},
+    ("GET", "/v1/webhook-endpoints/{endpoint_id}/deliveries"): {SHOP},
+    ("GET", "/v1/webhook-endpoints/{endpoint_id}/deliveries/{event_id}"): {SHOP},
 }
 
 
 def routes() -> Iterator[tuple[str, str]]:
-    for router in (orders.router, reversals.router, members.router, merchants.router):
+    for router in (
+        orders.router,
+        reversals.router,
+        members.router,
+        merchants.router,
+        webhooks.router,
+    ):
         for route in router.routes:
             assert isinstance(route, APIRoute)
             for method in sorted(route.methods):
@@ -63,7 +80,11 @@ def test_route__by_each_role__lets_in_whom_the_table_names(
         key = town.baker.api_key if role is SHOP else town.operator_key
         headers["Authorization"] = f"Bearer {key}"
     url = path.format(
-        order_id="ord_" + "0" * 26, member_id="mem_" + "0" * 26, merchant_id="mer_" + "0" * 26
+        order_id="ord_" + "0" * 26,
+        member_id="mem_" + "0" * 26,
+        merchant_id="mer_" + "0" * 26,
+        endpoint_id="wep_" + "0" * 26,
+        event_id="evt_" + "0" * 26,
     )
     # No body: whoever is let in is refused for that, and nobody else learns of it.
     response = town.client.request(method, url, headers=headers)

@@ -83,6 +83,7 @@ PUBLIC = {
     "rpc",
     "signers",
     "types",
+    "webhooks",
     "words",
 }
 

@@ -4,6 +4,7 @@ The client makes the idempotency key and keeps the request before it is sent; re
 """
 
 from wallet_sdk.client.aio import AsyncGatewayClient
+from wallet_sdk.client.hooks import WebhookDelivery, WebhookEndpoint
 from wallet_sdk.client.models import (
     Balance,
     EarnRule,
@@ -49,5 +50,7 @@ __all__ = [
     "Position",
     "Purchase",
     "RefusedLine",
+    "WebhookDelivery",
+    "WebhookEndpoint",
     "new_key",
 ]

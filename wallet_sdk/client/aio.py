@@ -20,6 +20,8 @@ from wallet_sdk.client.core import (
     client_options,
     exchange,
 )
+from wallet_sdk.client.hook_calls import AsyncWebhookCalls
+from wallet_sdk.client.kept import resent
 from wallet_sdk.client.models import (
     Balance,
     EarnRule,
@@ -63,6 +65,7 @@ class AsyncGatewayClient:
     ) -> None:
         self.outbox: Outbox = MemoryOutbox() if outbox is None else outbox
         self._patience_s = patience_s
+        self.webhooks = AsyncWebhookCalls(self._run)
         self._http = httpx.AsyncClient(
             **client_options(base_url, api_key, timeout_s), transport=transport
         )
@@ -226,7 +229,7 @@ class AsyncGatewayClient:
         outcomes: dict[str, Any] = {}
         for request in self.outbox.pending():
             try:
-                outcomes[request.key] = await self._run(ops.resent(request))
+                outcomes[request.key] = await self._run(resent(request))
             except (GatewayRefused, GatewayUnavailable) as error:
                 outcomes[request.key] = error
         return outcomes

@@ -33,6 +33,7 @@ _STILL_RUNNING: Final = "idempotency_key_in_use"
 # The API key was refused before the idempotency key was looked at: an earlier attempt, made while
 # the API key was good, may have taken effect.
 _UNAUTHENTICATED: Final = 401
+_NO_CONTENT: Final = 204
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +96,9 @@ def _request(operation: Operation[Any]) -> Send:
         headers["idempotency-key"] = operation.pending.key
         headers["content-type"] = "application/json"
         content = operation.pending.body
+    elif operation.body is not None:
+        headers["content-type"] = "application/json"
+        content = operation.body
     return Send(operation.method, operation.path, dict(operation.query), headers, content)
 
 
@@ -113,6 +117,8 @@ def _read(operation: Operation[T], outcome: Outcome) -> T:
     body = _json(outcome)
     if status >= 500 or status in (408, 429):
         raise unknown(f"HTTP {status}", outcome)
+    if status == _NO_CONTENT:
+        return operation.read(None)
     if body is None:
         raise unknown(f"HTTP {status} without JSON", outcome)
     if 200 <= status < 300:

@@ -37,17 +37,23 @@ LINES_MAX: Final = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Operation(Generic[T]):
-    """One request to the gateway. `pending` holds the POST's key and bytes; None for a read."""
+    """One request to the gateway. `pending` holds the POST's key and bytes; None for a read.
+
+    `verb` and `body` are for PATCH and DELETE: they need no key, since repeating them changes
+    nothing.
+    """
 
     path: str
     read: Callable[[Any], T]
     query: Mapping[str, str] = field(default_factory=dict)
     pending: PendingRequest | None = None
+    verb: str | None = None
+    body: bytes | None = None
 
     @property
     def method(self) -> str:
-        """GET or POST."""
-        return "GET" if self.pending is None else "POST"
+        """GET, POST, PATCH or DELETE."""
+        return self.verb or ("GET" if self.pending is None else "POST")
 
     @property
     def key(self) -> str | None:
@@ -55,14 +61,16 @@ class Operation(Generic[T]):
         return None if self.pending is None else self.pending.key
 
 
-def _post(
+def post(
     path: str, body: Mapping[str, Any], read: Callable[[Any], T], key: str | None
 ) -> Operation[T]:
+    """A POST under `key`, or a fresh one."""
     pending = PendingRequest(check_key(key or new_key()), path, orjson.dumps(body))
     return Operation(path, read, pending=pending)
 
 
-def _segment(public_id: str) -> str:
+def segment(public_id: str) -> str:
+    """A public id as a part of a path. Raises InputInvalid."""
     # An id comes back from the gateway, but also out of other people's files: it must not leave its
     # place in a path.
     if not public_id.isascii() or not public_id.replace("_", "").isalnum():
@@ -70,7 +78,8 @@ def _segment(public_id: str) -> str:
     return public_id
 
 
-def _query(cursor: str | None, limit: int | None) -> dict[str, str]:
+def page_query(cursor: str | None, limit: int | None) -> dict[str, str]:
+    """The query of a page."""
     wanted = {"cursor": cursor, "limit": None if limit is None else str(limit)}
     return {name: value for name, value in wanted.items() if value is not None}
 
@@ -80,25 +89,25 @@ def _query(cursor: str | None, limit: int | None) -> dict[str, str]:
 
 def create_member(external_id: str, key: str | None = None) -> Operation[Member]:
     """POST /v1/members: the member of this external id, made where there was none."""
-    return _post("/v1/members", {"external_id": external_id}, Member.parse, key)
+    return post("/v1/members", {"external_id": external_id}, Member.parse, key)
 
 
 def member(member_id: str) -> Operation[Member]:
     """GET /v1/members/{id}"""
-    return Operation(f"/v1/members/{_segment(member_id)}", Member.parse)
+    return Operation(f"/v1/members/{segment(member_id)}", Member.parse)
 
 
 def balance(member_id: str) -> Operation[Balance]:
     """GET /v1/members/{id}/balance"""
-    return Operation(f"/v1/members/{_segment(member_id)}/balance", Balance.parse)
+    return Operation(f"/v1/members/{segment(member_id)}/balance", Balance.parse)
 
 
 def history(
     member_id: str, cursor: str | None = None, limit: int | None = None
 ) -> Operation[Page[HistoryLine]]:
     """GET /v1/members/{id}/history, newest first."""
-    path = f"/v1/members/{_segment(member_id)}/history"
-    return Operation(path, Page.parser("lines", HistoryLine.parse), _query(cursor, limit))
+    path = f"/v1/members/{segment(member_id)}/history"
+    return Operation(path, Page.parser("lines", HistoryLine.parse), page_query(cursor, limit))
 
 
 # ---- orders
@@ -113,7 +122,7 @@ def issue(
 ) -> Operation[Order]:
     """POST /v1/issuances: points, or a purchase under the merchant's earn rule."""
     line = IssueLine(member_id, reference, points, purchase)
-    return _post("/v1/issuances", line.body(), Order.parse, key)
+    return post("/v1/issuances", line.body(), Order.parse, key)
 
 
 def issue_many(
@@ -125,10 +134,11 @@ def issue_many(
     if not 1 <= len(lines) <= LINES_MAX:
         raise InputInvalid(f"1 to {LINES_MAX} lines in one request, got {len(lines)}")
     body = {"lines": [line.body() for line in lines]}
-    return _post("/v1/issuances/bulk", body, _lines, key)
+    return post("/v1/issuances/bulk", body, answered_lines, key)
 
 
-def _lines(body: Json) -> list[Order | RefusedLine]:
+def answered_lines(body: Json) -> list[Order | RefusedLine]:
+    """The answer to a bulk request."""
     return [
         RefusedLine.parse(line) if "refused" in line else Order.parse(line)
         for line in body["lines"]
@@ -140,7 +150,7 @@ def redeem(
 ) -> Operation[Order]:
     """POST /v1/redemptions"""
     body = {"member": member_id, "reference": reference, "points": points}
-    return _post("/v1/redemptions", body, Order.parse, key)
+    return post("/v1/redemptions", body, Order.parse, key)
 
 
 def transfer(
@@ -148,12 +158,12 @@ def transfer(
 ) -> Operation[Order]:
     """POST /v1/transfers"""
     body = {"from": from_member, "to": to_member, "points": points, "reference": reference}
-    return _post("/v1/transfers", body, Order.parse, key)
+    return post("/v1/transfers", body, Order.parse, key)
 
 
 def order(order_id: str) -> Operation[Order]:
     """GET /v1/orders/{id}"""
-    return Operation(f"/v1/orders/{_segment(order_id)}", Order.parse)
+    return Operation(f"/v1/orders/{segment(order_id)}", Order.parse)
 
 
 def orders(
@@ -163,7 +173,7 @@ def orders(
     limit: int | None = None,
 ) -> Operation[Page[Order]]:
     """GET /v1/orders, newest first."""
-    query = _query(cursor, limit)
+    query = page_query(cursor, limit)
     if state is not None:
         query["state"] = state.value
     if reference is not None:
@@ -205,30 +215,18 @@ def onboard_merchant(
         "credit_limit": credit_limit,
         "earn_rule": asdict(earn_rule or EarnRule()),
     }
-    return _post("/v1/merchants", body, Merchant.parse, key)
+    return post("/v1/merchants", body, Merchant.parse, key)
 
 
 def book_deposit(
     merchant_id: str, amount: Money, bank_reference: str, key: str | None = None
 ) -> Operation[bool]:
     """POST /v1/merchants/{id}/deposits (operator)."""
-    path = f"/v1/merchants/{_segment(merchant_id)}/deposits"
+    path = f"/v1/merchants/{segment(merchant_id)}/deposits"
     body = {"amount": amount, "bank_reference": bank_reference}
-    return _post(path, body, _booked, key)
+    return post(path, body, booked, key)
 
 
-def _booked(body: Json) -> bool:
+def booked(body: Json) -> bool:
+    """The answer to a deposit."""
     return bool(body["booked"])
-
-
-def resent(request: PendingRequest) -> Operation[Any]:
-    """A kept request once more, its answer read by its path."""
-    readers: dict[str, Callable[[Json], Any]] = {
-        "/v1/members": Member.parse,
-        "/v1/issuances/bulk": _lines,
-        "/v1/merchants": Merchant.parse,
-    }
-    read = readers.get(request.path, Order.parse)
-    if request.path.endswith("/deposits"):
-        read = _booked
-    return Operation(request.path, read, pending=request)

@@ -19,6 +19,8 @@ from wallet_sdk.client.core import (
     client_options,
     exchange,
 )
+from wallet_sdk.client.hook_calls import WebhookCalls
+from wallet_sdk.client.kept import resent
 from wallet_sdk.client.models import (
     Balance,
     EarnRule,
@@ -62,6 +64,7 @@ class GatewayClient:
     ) -> None:
         self.outbox: Outbox = MemoryOutbox() if outbox is None else outbox
         self._patience_s = patience_s
+        self.webhooks = WebhookCalls(self._run)
         self._http = httpx.Client(
             **client_options(base_url, api_key, timeout_s), transport=transport
         )
@@ -221,7 +224,7 @@ class GatewayClient:
         outcomes: dict[str, Any] = {}
         for request in self.outbox.pending():
             try:
-                outcomes[request.key] = self._run(ops.resent(request))
+                outcomes[request.key] = self._run(resent(request))
             except (GatewayRefused, GatewayUnavailable) as error:
                 outcomes[request.key] = error
         return outcomes

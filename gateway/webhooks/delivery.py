@@ -1,0 +1,221 @@
+"""The thread that delivers: claims what is due, POSTs it, writes down what came of it.
+
+One event loop carries all attempts, so that a receiver that takes its time costs a few bytes and
+not a thread. The order book is touched in turns: results of the last moments and the next claims
+share a transaction.
+"""
+
+import asyncio
+import logging
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import UTC, datetime
+from random import Random
+from typing import Final
+
+from standardwebhooks import Webhook
+
+from gateway import faults
+from gateway.custody import Custody
+from gateway.database import Database
+from gateway.webhooks import housekeeping, queue, repository
+from gateway.webhooks.queue import Job, Result
+from gateway.webhooks.transport import Line
+
+log = logging.getLogger(__name__)
+
+# Between two looks when nothing ends and nobody wakes us: an event is under way in half of it.
+INTERVAL_S: Final = 0.25
+# After the database refused a turn.
+BACK_OFF_S: Final = 1.0
+# Attempts under way from one process: each is a socket and the payload.
+IN_FLIGHT_MAX: Final = 512
+# How long a stop waits for attempts under way. What is cut off goes again after its lease.
+STOP_MAX_S: Final = 5.0
+HOUSEKEEPING_S: Final = 600.0
+
+USER_AGENT: Final = "Banyan-Webhooks/1"
+
+
+class Deliverer:
+    """Delivers the events of one order book. Any number of processes may do so side by side."""
+
+    def __init__(
+        self,
+        database: Database,
+        custody: Custody,
+        line: Callable[[], Line],
+        *,
+        wall: Callable[[], float] = time.time,
+        dice: Random | None = None,
+    ) -> None:
+        self._database = database
+        self._custody = custody
+        self._make_line = line
+        self._wall = wall
+        self._dice = dice or Random()
+        self._in_flight: Counter[int] = Counter()
+        self._swept_at = 0.0
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._wake: Callable[[], None] | None = None
+
+    # ---- the thread
+
+    def start(self) -> None:
+        """Starts the thread."""
+        self._stopping.clear()
+        self._thread = threading.Thread(target=self._main, name="webhooks", daemon=True)
+        self._thread.start()
+
+    def wake(self) -> None:
+        """There is something to deliver: the next look need not wait."""
+        wake = self._wake
+        if wake is not None:
+            wake()
+
+    def stop(self) -> None:
+        """Ends the thread once attempts under way have ended, at the latest after STOP_MAX_S."""
+        self._stopping.set()
+        self.wake()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+
+    def _main(self) -> None:
+        asyncio.run(self._run())
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        woken = asyncio.Event()
+
+        def wake() -> None:
+            # The loop may be closing: then there is nobody to wake.
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(woken.set)
+
+        self._wake = wake
+        line = self._make_line()
+        under_way: set[asyncio.Task[Result]] = set()
+        try:
+            with ThreadPoolExecutor(1, thread_name_prefix="webhooks-sql") as sql:
+                await self._deliver(loop, sql, line, woken, under_way)
+        finally:
+            self._wake = None
+            for task in under_way:
+                task.cancel()
+            await asyncio.gather(*under_way, return_exceptions=True)
+            await line.close()
+
+    async def _deliver(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        sql: ThreadPoolExecutor,
+        line: Line,
+        woken: asyncio.Event,
+        under_way: set[asyncio.Task[Result]],
+    ) -> None:
+        results: list[Result] = []
+        stop_at: float | None = None
+        while True:
+            stopping = self._stopping.is_set()
+            if stopping and stop_at is None:
+                stop_at = time.monotonic() + STOP_MAX_S
+            pause = INTERVAL_S
+            try:
+                jobs = await loop.run_in_executor(sql, self._turn, list(results), stopping)
+            except Exception:
+                # The results stay with us. Should they be lost with the process, the receivers get
+                # these events once more.
+                log.exception("a turn of the webhooks failed; it is tried again")
+                jobs, pause = [], BACK_OFF_S
+            else:
+                results.clear()
+            for job in jobs:
+                self._in_flight[job.endpoint_id] += 1
+                under_way.add(asyncio.create_task(self._attempt(line, job)))
+            ended = stop_at is not None and time.monotonic() > stop_at
+            if stopping and (ended or not (under_way or results)):
+                return
+            fresh = await _ended(under_way, woken, pause)
+            self._in_flight -= Counter(result.job.endpoint_id for result in fresh)
+            results += fresh
+
+    # ---- one turn with the order book
+
+    def _turn(self, results: Sequence[Result], stopping: bool) -> list[Job]:
+        """Stores results and claims what is due, in one transaction."""
+        now = int(self._wall())
+        self._sweep(now)
+        if not results and (stopping or not self._is_anything_due(now)):
+            return []
+        if any(result.answer.outcome == "delivered" for result in results):
+            faults.point("webhooks.delivered_not_marked")
+        with self._database.write() as connection:
+            gone = queue.store(connection, results, now, self._dice)
+            free = 0 if stopping else IN_FLIGHT_MAX - self._in_flight.total()
+            jobs = (
+                queue.claim(connection, self._custody, now, self._in_flight, free, self._dice)
+                if free > 0
+                else []
+            )
+        if jobs:
+            faults.point("webhooks.claimed_not_sent")
+        for endpoint in sorted(gone):
+            with self._database.write() as connection:
+                repository.mark_gone(self._database, connection, endpoint, now)
+        return jobs
+
+    def _is_anything_due(self, now: int) -> bool:
+        with self._database.read() as connection:
+            return queue.is_anything_due(connection, now)
+
+    def _sweep(self, now: int) -> None:
+        if time.monotonic() < self._swept_at:
+            return
+        self._swept_at = time.monotonic() + HOUSEKEEPING_S
+        housekeeping.sweep(self._database, now)
+
+    # ---- one attempt
+
+    async def _attempt(self, line: Line, job: Job) -> Result:
+        at, began = int(self._wall()), time.perf_counter()
+        answer = await line.post(job.url, signed(job, at), job.payload)
+        took_ms = round(1000 * (time.perf_counter() - began))
+        if answer.outcome != "delivered":
+            log.info("webhook %s was not taken: %s", job.event, answer.outcome)
+        return Result(job, at, took_ms, answer)
+
+
+def signed(job: Job, at: int) -> dict[str, str]:
+    """The headers of an attempt at `at` (unix seconds), signed with every secret that is valid."""
+    body, moment = job.payload.decode(), datetime.fromtimestamp(at, UTC)
+    signatures = [Webhook(secret).sign(job.event, moment, body) for secret in job.secrets]
+    return {
+        "content-type": "application/json",
+        "user-agent": USER_AGENT,
+        "webhook-id": job.event,
+        "webhook-timestamp": str(at),
+        "webhook-signature": " ".join(signatures),
+    }
+
+
+async def _ended(
+    under_way: set[asyncio.Task[Result]], woken: asyncio.Event, pause_s: float
+) -> list[Result]:
+    """Results of attempts that have ended; waits for the first, for a wake-up, or `pause_s`."""
+    waker = asyncio.create_task(woken.wait())
+    try:
+        await asyncio.wait(
+            {waker, *under_way}, timeout=pause_s, return_when=asyncio.FIRST_COMPLETED
+        )
+    finally:
+        waker.cancel()
+    woken.clear()
+    done = {task for task in under_way if task.done()}
+    under_way -= done
+    return [task.result() for task in done]
