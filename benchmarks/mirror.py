@@ -11,7 +11,8 @@ memory is its own. The machine is shared: `*_ev_cpu_s` count the process's own t
 - `mirror_backfill_*_ev_s`        everything: headers, links, blooms, rows, totals, cursor
 - `mirror_slow_rpc_*_ev_s`        the same through 50 ms of latency and a cap of 10,000 logs
 - `mirror_head_commit_*_ms`       p99 of the transaction of one block with 200 events
-- `mirror_head_carry_*_max_ms`    the longest carrying forward of final balances between two of them
+- `mirror_head_between_*_max_ms`  the longest pause between two of them: balances carried forward,
+                                  SQLite's log moved into its file
 - `mirror_undo_30_blocks_*_ms`    median of undoing 30 of 64 blocks above finality (rolled back);
                                   `_final_`: of blocks that had been final, balances summed anew
 - `mirror_rebuild_*_ev_s`         every journal and total derived anew from the facts
@@ -139,7 +140,7 @@ def at_the_head(folder: Path, server: str, url: str) -> None:
         record(
             f"mirror_head_commit_{kind}_p99_ms", head["p99_ms"], "ms", baseline=head["median_ms"]
         )
-        record(f"mirror_head_carry_{kind}_max_ms", head["carry_max_ms"], "ms")
+        record(f"mirror_head_between_{kind}_max_ms", head["between_max_ms"], "ms")
         rebuilt = child("rebuild", **options)
         record(f"mirror_rebuild_{kind}_ev_s", rebuilt["ev_s"], "events/s")
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence, Sized
 from functools import lru_cache
+from itertools import chain
 from typing import Any, Final
 
 from sqlalchemy import Boolean, Connection, Integer, LargeBinary, SmallInteger, String, Table
@@ -13,25 +15,61 @@ from indexer.tables import Money
 
 Row = tuple[Any, ...]
 
-_KEYS_PER_STATEMENT: Final = 10_000
-"""SQLite takes 32,766 values in one statement; PostgreSQL any number, in one array."""
+_KEYS_PER_STATEMENT: Final = 1_000
+"""SQLite takes 32,766 values in one statement; PostgreSQL looks each key of an array up in the
+index, and reads whole tables instead when there are very many."""
 _COPY_FROM_ROWS: Final = 16
 """Under so many rows the round trips of COPY cost more than they save."""
+_MERGE_FROM_ROWS: Final = 400
+"""Under so many rows a table beside, and merging it, costs more than single upserts."""
+_VALUES_PER_STATEMENT: Final = 4_000
+"""SQLite lets go of the interpreter once a statement: with hundreds of rows in one, the threads
+that read ahead work meanwhile; with one row in each, they take turns at every row."""
+
+
+def is_merged(rows: Sized) -> bool:
+    """Whether adding so many rows takes a table beside on PostgreSQL."""
+    return len(rows) >= _MERGE_FROM_ROWS
+
+
+def is_many(rows: Sized) -> bool:
+    """Whether these rows go by COPY on PostgreSQL, which nothing may be sent along with."""
+    return len(rows) >= _COPY_FROM_ROWS
+
+
+@contextlib.contextmanager
+def pipelined(conn: Connection) -> Iterator[None]:
+    """Statements within are sent to PostgreSQL without waiting for each one's answer."""
+    if is_postgres(conn):
+        with conn.connection.driver_connection.pipeline():  # type: ignore[union-attr]
+            yield
+    else:
+        yield
 
 
 def insert(conn: Connection, table: Table, rows: Sequence[Row]) -> None:
     """Appends rows; their values in the order of the table's columns."""
     if not rows:
         return
-    if is_postgres(conn) and len(rows) >= _COPY_FROM_ROWS:
+    if is_postgres(conn) and is_many(rows):
         _copy(conn, table, table.name, rows)
     else:
-        _executemany(conn, _insert_sql(table, is_postgres(conn)), rows)
+        _executemany(conn, table, rows)
 
 
 def replace(conn: Connection, table: Table, rows: Sequence[Row]) -> None:
     """Writes rows whole, in place of those with the same key."""
     _upsert(conn, table, rows, "{column} = excluded.{column}")
+
+
+def drop_zeros(conn: Connection, table: Table, rows: Sequence[Row]) -> None:
+    """Deletes those of the rows with the keys of `rows` that are zero throughout."""
+    mark = "%s" if is_postgres(conn) else "?"
+    keys = [column.name for column in table.primary_key.columns]
+    same = [f"{name} = {mark}" for name in keys]
+    zero = [f"{column.name} = 0" for column in table.columns if not column.primary_key]
+    sql = f"DELETE FROM {table.name} WHERE {' AND '.join([*same, *zero])}"
+    _cursor(conn).executemany(sql, [row[: len(keys)] for row in rows])
 
 
 def add(conn: Connection, table: Table, rows: Sequence[Row]) -> None:
@@ -49,16 +87,15 @@ def select_in(conn: Connection, sql: str, keys: Iterable[bytes], *parameters: An
     `account IN {keys}`, before any other parameter (written `?`).
     """
     wanted = list(keys)
-    if is_postgres(conn):
-        # A set joined is planned as a hash or as index look-ups; a long IN list is compared.
-        text = sql.format(keys="(SELECT unnest(%s::bytea[]))").replace("?", "%s")
-        if wanted:
-            yield from _cursor(conn).execute(text, (wanted, *parameters))
-        return
+    cursor = _cursor(conn)
     for start in range(0, len(wanted), _KEYS_PER_STATEMENT):
         part = wanted[start : start + _KEYS_PER_STATEMENT]
-        marks = ",".join("?" * len(part))
-        yield from _cursor(conn).execute(sql.format(keys=f"({marks})"), (*part, *parameters))
+        if is_postgres(conn):
+            text = sql.replace("IN {keys}", "= ANY(%s::bytea[])").replace("?", "%s")
+            yield from cursor.execute(text, (part, *parameters))
+        else:
+            marks = ",".join("?" * len(part))
+            yield from cursor.execute(sql.format(keys=f"({marks})"), (*part, *parameters))
 
 
 def _upsert(conn: Connection, table: Table, rows: Sequence[Row], assignment: str) -> None:
@@ -71,7 +108,7 @@ def _upsert(conn: Connection, table: Table, rows: Sequence[Row], assignment: str
         if not column.primary_key
     )
     clause = f" ON CONFLICT ({keys}) DO UPDATE SET {assignments}"
-    if is_postgres(conn) and len(rows) >= _COPY_FROM_ROWS:
+    if is_postgres(conn) and is_merged(rows):
         beside = f"incoming_{table.name}"
         cursor = _cursor(conn)
         cursor.execute(
@@ -83,7 +120,7 @@ def _upsert(conn: Connection, table: Table, rows: Sequence[Row], assignment: str
         _copy(conn, table, beside, rows)
         cursor.execute(f"INSERT INTO {table.name} SELECT * FROM {beside}{clause}")
     else:
-        _executemany(conn, _insert_sql(table, is_postgres(conn)) + clause, rows)
+        _executemany(conn, table, rows, clause)
 
 
 def _copy(conn: Connection, table: Table, name: str, rows: Sequence[Row]) -> None:
@@ -115,14 +152,22 @@ def _postgres_type(kind: object) -> str:
 
 
 @lru_cache
-def _insert_sql(table: Table, postgres: bool) -> str:
+def _insert_sql(table: Table, postgres: bool, rows: int = 1) -> str:
     names = ", ".join(f'"{column.name}"' for column in table.columns)
     marks = ", ".join("%s" if postgres else "?" for _ in table.columns)
-    return f"INSERT INTO {table.name} ({names}) VALUES ({marks})"
+    return f"INSERT INTO {table.name} ({names}) VALUES " + ", ".join([f"({marks})"] * rows)
 
 
-def _executemany(conn: Connection, sql: str, rows: Sequence[Row]) -> None:
-    _cursor(conn).executemany(sql, rows)
+def _executemany(conn: Connection, table: Table, rows: Sequence[Row], clause: str = "") -> None:
+    cursor = _cursor(conn)
+    done = 0
+    if not is_postgres(conn):
+        step = _VALUES_PER_STATEMENT // len(table.columns)
+        many = _insert_sql(table, False, step) + clause if len(rows) >= step else ""
+        while len(rows) - done >= step:
+            cursor.execute(many, list(chain.from_iterable(rows[done : done + step])))
+            done += step
+    cursor.executemany(_insert_sql(table, is_postgres(conn)) + clause, rows[done:])
 
 
 def _cursor(conn: Connection) -> Any:

@@ -23,8 +23,10 @@ SCHEMA: Final = "mirror"
 _BUSY_TIMEOUT_MS: Final = 30_000
 _CACHE_KB: Final = 16_384
 """SQLite's page cache for each connection; more made nothing quicker and counts as our memory."""
-_WAL_PAGES: Final = 4_000
-"""Pages (4 KB) in the log before they are moved to the file: larger steps, fewer seeks."""
+_WAL_PAGES: Final = 16_000
+"""Pages (4 KB) in the log before a commit moves them to the file by itself: a backfill writes the
+same pages of an index again and again, and only the last of them goes to the file. At the head the
+indexer calls `checkpoint` between blocks, long before."""
 
 
 def is_postgres(bind: Connection | Engine) -> bool:
@@ -84,6 +86,16 @@ def _open_sqlite(url: URL) -> Engine:
         connection.exec_driver_sql("BEGIN")
 
     return engine
+
+
+def checkpoint(engine: Engine) -> None:
+    """Moves SQLite's log into the file as far as no reader still needs it; waits for nobody."""
+    if not is_postgres(engine):
+        with engine.connect() as conn:
+            # Not in a transaction: a checkpoint within one is refused.
+            driver = conn.connection.driver_connection
+            assert driver is not None
+            driver.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
 
 def create_tables(conn: Connection) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any, Final, TypeAlias
 
 import orjson
@@ -58,6 +59,10 @@ _TRANSFER: Final = to_hex(sdk.Transfer.LAYOUT.topic0)
 _ZERO_TOPIC: Final = "0x" + "00" * 32
 _JSON_INTEGER_MAX: Final = 2**53 - 1
 """Beyond it a reader of JSON may round."""
+
+_FIELDS: Final = itemgetter(
+    "blockNumber", "blockHash", "transactionIndex", "logIndex", "address", "topics", "data"
+)
 
 _Convert: TypeAlias = Callable[[str], tuple[RawValue, object]]
 
@@ -196,42 +201,41 @@ class Decoder:
 
     def _decode(self, logs: Sequence[Mapping[str, Any]], found: list[BlockLogs]) -> None:
         points_address = self._points
-        number_text = position_text = ""
+        number_text = position_text = block_hash = ""
         position = base = -1
         last_id = -1
         items: list[Item] = []
         from_hex = bytes.fromhex
         for log in logs:
-            if log["blockNumber"] != number_text:
-                number_text = log["blockNumber"]
+            log_block, log_hash, log_position, log_index, address, topics, data = _FIELDS(log)
+            if log_block != number_text:
+                number_text = log_block
                 number = int(number_text, 16)
                 base = number * IDS_PER_BLOCK
-                block = BlockLogs(number, log["blockHash"])
+                block_hash = log_hash
+                block = BlockLogs(number, block_hash)
                 found.append(block)
                 items = block.items
                 position_text = ""
-            index = int(log["logIndex"], 16)
+            index = int(log_index, 16)
             log_id = base + index
             # A repeated log, or one out of order, would be counted twice or wrongly.
             if log_id <= last_id or index >= IDS_PER_BLOCK:
                 raise ValueError(f"log {index} is repeated or out of order")
             last_id = log_id
-            if log["transactionIndex"] != position_text:
-                position_text = log["transactionIndex"]
+            if log_position != position_text:
+                position_text = log_position
                 position = int(position_text, 16)
                 block.transactions[position] = log["transactionHash"]
-            if log["blockHash"] != block.hash or log.get("removed"):
+            if log_hash != block_hash or log.get("removed"):
                 raise ValueError(f"log {index} belongs to another block of the same number")
-            topics = log["topics"]
-            address = log["address"]
             if address != points_address:
                 # Some nodes answer with checksummed addresses.
                 address = address.lower()
             if address == points_address and topics[0] == _TRANSFER:
-                data = log["data"]
-                if len(topics) != 3 or len(data) != 66:
+                _, sender, receiver = topics
+                if len(data) != 66:
                     raise ValueError(f"log {index} is no Transfer of Points")
-                sender, receiver = topics[1], topics[2]
                 items.append(
                     (
                         log_id,
@@ -245,7 +249,7 @@ class Decoder:
                 contract = self._names.get(address)
                 if contract is None:
                     raise ValueError(f"{address} is none of the contracts asked for")
-                other = _read_other(log_id, position, contract, topics, log["data"])
+                other = _read_other(log_id, position, contract, topics, data)
                 items.append(other)
                 block.others.append(other)
 

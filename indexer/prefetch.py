@@ -13,9 +13,9 @@ from indexer.source import Chunk
 
 T = TypeVar("T")
 
-_AHEAD: Final = 4
+_AHEAD: Final = 8
 """Pieces that wait to be written: enough to hide the node's latency and to make a transaction worth
-its pages, few enough to bound memory (a decoded piece takes 1 MB)."""
+its pages, few enough to bound memory (a decoded piece takes 0.7 MB)."""
 _PUT_S: Final = 0.1
 
 

@@ -132,6 +132,7 @@ def _fold(source: Connection, target: Connection, network: Network, report: Repo
         if source is target:
             # What is derived in a fact's row (whose points, the position after) is made anew, too.
             _forget(target, blocks[0][0].number, blocks[-1][0].number)
+        store.write_many(target, batch)
         store.write(target, batch)
         if report is not None:
             report(memory.counters.logs, total)

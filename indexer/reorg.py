@@ -100,22 +100,27 @@ def undo(conn: Connection, common: Header, final_block: int) -> None:
     bound = t.first_id(common.number + 1)
     if is_postgres(conn):
         # Few rows out of large tables: left to itself the planner reads whole ones.
-        conn.exec_driver_sql("SET LOCAL enable_hashjoin = off")
-        conn.exec_driver_sql("SET LOCAL enable_mergejoin = off")
-    _undo_trade(conn, bound)
-    _undo_flows(conn, bound)
-    _delete_above(conn, common.number, bound)
+        conn.exec_driver_sql("SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off")
+    carried_to = carry.carried_to(conn)
+    undone = [*_trade_above(conn, bound), _flows_above(conn, bound)]
     final_block = min(final_block, common.number)
-    store.move_cursor(conn, common, final_block)
-    conn.execute(sa.delete(t.tail).where(t.tail.c.number > common.number))
-    if carry.carried_to(conn) > bound:
+    with bulk.pipelined(conn):
+        for sums in undone:
+            rows = sums.rows(sign=-1)
+            bulk.add(conn, sums.table, rows)
+            # A row that is zero throughout was made by what is undone, and goes.
+            bulk.drop_zeros(conn, sums.table, rows)
+        _delete_above(conn, common.number, bound)
+        store.move_cursor(conn, common, final_block)
+    if carried_to > bound:
         # Deeper than what was final: what was carried forward is summed up again from the rows.
         carry.begin_anew(conn)
         carry.carry(conn, t.first_id(max(final_block, 0) + 1))
 
 
-def _undo_trade(conn: Connection, bound: int) -> None:
-    """Months and epochs of merchants, by the same rule that added them, backwards."""
+def _trade_above(conn: Connection, bound: int) -> tuple[Sums, Sums]:
+    """What the events from id `bound` on added to months and epochs of merchants, by the same rule
+    that added it."""
     e, b = t.events.c, t.blocks.c
     trade = Trade()
     kind = (e.name, e.merchant, b.month, e.epoch)
@@ -131,11 +136,10 @@ def _undo_trade(conn: Connection, bound: int) -> None:
         .group_by(*kind)
     ):
         trade.add(name, merchant, month, epoch, int(points), amount, number)
-    _take_off(conn, trade.months)
-    _take_off(conn, trade.epochs)
+    return trade.months, trade.epochs
 
 
-def _undo_flows(conn: Connection, bound: int) -> None:
+def _flows_above(conn: Connection, bound: int) -> Sums:
     m, p, b = t.movements.c, t.pieces.c, t.blocks.c
     sums = Sums(t.flows)
     rows = conn.execute(
@@ -148,21 +152,13 @@ def _undo_flows(conn: Connection, bound: int) -> None:
     )
     for kind, merchant, month, epoch, issuer, points in rows:
         sums.add((issuer, merchant, epoch, month), FLOW_COLUMNS[kind], int(points))
-    _take_off(conn, sums)
-
-
-def _take_off(conn: Connection, sums: Sums) -> None:
-    """Subtracts; a row that is zero throughout was made by what is undone, and goes."""
-    table = sums.table
-    bulk.add(conn, table, sums.rows(sign=-1))
-    values = [c for c in table.columns if not c.primary_key]
-    conn.execute(sa.delete(table).where(*(c == 0 for c in values)))
+    return sums
 
 
 def _delete_above(conn: Connection, block: int, bound: int) -> None:
-    for table in (*t.FACTS, *t.JOURNALS):
+    for table in (*t.FACTS, *t.JOURNALS, t.tail):
         if "id" in table.c:
-            conn.execute(sa.delete(table).where(table.c.id >= bound))
+            bulk.run(conn, f"DELETE FROM {table.name} WHERE id >= ?", bound)
         else:
-            column = table.c.number if "number" in table.c else table.c.block
-            conn.execute(sa.delete(table).where(column > block))
+            column = "number" if "number" in table.c else "block"
+            bulk.run(conn, f"DELETE FROM {table.name} WHERE {column} > ?", block)

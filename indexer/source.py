@@ -8,28 +8,35 @@ bloom of blocks that are said to hold nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from indexer.decode import BlockLogs, Decoder
 from indexer.endpoints import Endpoints
 from indexer.errors import SourceContradicts, WrongNetwork
+from indexer.headers import bloom_bits, check_links, header_of
 from indexer.project import Header
 from wallet_sdk.contracts import Deployment
 from wallet_sdk.errors import RpcError, RpcUnavailable
 from wallet_sdk.rpc import Rpc
-from wallet_sdk.types import digest_bytes, keccak256, to_hex
+from wallet_sdk.types import digest_bytes, to_hex
 
-LOGS_PER_RANGE: Final = 4_000
-"""Logs that one request should bring: 2.5 MB of JSON, and 8 MB while it is parsed; under the
-10,000 that many nodes allow. More at once was no quicker."""
+LOGS_PER_RANGE: Final = 2_500
+"""Logs that one request should bring: 1.5 MB of JSON, and 5 MB while it is parsed; under the
+10,000 that many nodes allow. More at once was no quicker, and three are on their way."""
 BLOCKS_PER_RANGE_MAX: Final = 10_000
 """A common limit of public nodes."""
 _ALL_HEADERS_BLOCKS: Final = 256
 """Up to so many blocks every header is read and every bloom looked at; over longer ranges, which
 hold few logs, the headers of blocks with logs alone."""
 _GROWTH_MAX: Final = 4
+_FIRST_SPAN: Final = 16
+"""Blocks of the first range, before anything is known of how many logs a block holds."""
+_REQUESTS_MAX: Final = 3
+"""Ranges asked for at once: the node works, and its answer travels, while another is decoded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +85,9 @@ class Source:
         self._deployment = deployment
         self._confirmations = confirmations
         self._decoder = Decoder(deployment.addresses)
-        self._blooms = [_bloom_bits(bytes.fromhex(a[2:])) for a in self._decoder.addresses]
-        self._span = 1
+        self._blooms = [bloom_bits(bytes.fromhex(a[2:])) for a in self._decoder.addresses]
+        self._span = _FIRST_SPAN
+        self._requests = _REQUESTS_MAX
 
     # ---- where the chain stands
 
@@ -104,16 +112,16 @@ class Source:
             raise WrongNetwork(
                 f"the node serves chain {_number(chain_id)}, the deployment is on {wanted.chain_id}"
             )
-        first = to_hex(_header(genesis).hash)
+        first = to_hex(header_of(genesis).hash)
         if first != wanted.genesis_hash:
             raise WrongNetwork(
                 f"the node's genesis is {first}, the deployment's {wanted.genesis_hash}"
             )
-        header = _header(newest)
+        header = header_of(newest)
         if isinstance(self._confirmations, int):
             return Head(header, header.number - self._confirmations)
         # A young chain has no final block yet, and some nodes say so with null.
-        final_block = _header(final[0]).number if final[0] else 0
+        final_block = header_of(final[0]).number if final[0] else 0
         return Head(header, min(final_block, header.number))
 
     def header(self, number: int) -> Header | None:
@@ -121,11 +129,37 @@ class Source:
 
         def ask(node: Rpc) -> Header | None:
             block = node.call("eth_getBlockByNumber", [hex(number), False])
-            return None if block is None else _header(block)
+            return None if block is None else header_of(block)
 
         return self._nodes.ask(ask)
 
     # ---- logs
+
+    def ranges(self, first: int, last: int) -> Iterator[Chunk]:
+        """The final blocks `first` to `last` in pieces of about LOGS_PER_RANGE logs, in order.
+
+        A few ranges are asked for at once; after an error one at a time, and then more again.
+        Raises RpcUnavailable, RpcError (of one single block), SourceContradicts.
+        """
+        pool = ThreadPoolExecutor(_REQUESTS_MAX, thread_name_prefix="mirror-fetch")
+        asked: deque[Future[list[Chunk]]] = deque()
+        try:
+            while first <= last or asked:
+                while first <= last and len(asked) < self._requests:
+                    end = min(first + self._span - 1, last)
+                    asked.append(pool.submit(self._whole, first, end))
+                    first = end + 1
+                yield from asked.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _whole(self, first: int, last: int) -> list[Chunk]:
+        """These blocks, however many pieces they come in."""
+        chunks: list[Chunk] = []
+        while first <= last:
+            chunks.append(self.range(first, last))
+            first = chunks[-1].last.number + 1
+        return chunks
 
     def range(self, first: int, last: int) -> Chunk:
         """Blocks from `first` on, at most to `last`, as many as should hold LOGS_PER_RANGE logs.
@@ -140,6 +174,8 @@ class Source:
             try:
                 chunk = self._fetch(node, first, first + span - 1)
             except (RpcError, RpcUnavailable, SourceContradicts):
+                # A node that had enough gets less at once, too.
+                self._requests = 1
                 # One block is what cannot be halved; the caller waits and asks again.
                 if span == 1:
                     self._span = 1
@@ -147,6 +183,7 @@ class Source:
                 span //= 2
                 continue
             self._resize(span, chunk.logs)
+            self._requests = min(self._requests + 1, _REQUESTS_MAX)
             return chunk
 
     def _resize(self, span: int, logs: int) -> None:
@@ -161,29 +198,33 @@ class Source:
         raw = node.call("eth_getBlockByNumber", [hex(number), False])
         if raw is None:
             return None
-        header = _header(raw)
+        header = header_of(raw)
         logs = self._logs(node, {"blockHash": raw["hash"]})
         return self._chunk(node, number, number, logs, {number: (header, raw)})
 
     def _fetch(self, node: Rpc, first: int, last: int) -> Chunk:
-        logs = self._logs(node, {"fromBlock": hex(first), "toBlock": hex(last)})
-        if last - first < _ALL_HEADERS_BLOCKS:
-            numbers = list(range(first, last + 1))
+        criteria = self._criteria({"fromBlock": hex(first), "toBlock": hex(last)})
+        numbers = list(range(first, last + 1))
+        if len(numbers) <= _ALL_HEADERS_BLOCKS:
+            # One round trip for both.
+            logs, *answers = node.batch([("eth_getLogs", [criteria]), *_headers_of(numbers)])
+            logs = _list(logs)
         else:
+            logs = _list(node.call("eth_getLogs", [criteria]))
             numbers = sorted({first, last, *(int(n, 16) for n in {g["blockNumber"] for g in logs})})
-        answers = node.batch([("eth_getBlockByNumber", [hex(n), False]) for n in numbers])
+            answers = node.batch(_headers_of(numbers))
         raws: dict[int, tuple[Header, dict[str, Any]]] = {}
         for number, raw in zip(numbers, answers, strict=True):
             if raw is None:
                 raise SourceContradicts(f"the node has no block {number} below its own head")
-            raws[number] = (_header(raw), raw)
+            raws[number] = (header_of(raw), raw)
         return self._chunk(node, first, last, logs, raws)
 
     def _logs(self, node: Rpc, criteria: dict[str, str]) -> list[dict[str, Any]]:
-        logs = node.call("eth_getLogs", [{**criteria, "address": self._decoder.addresses}])
-        if not isinstance(logs, list):
-            raise SourceContradicts("eth_getLogs gave no list")
-        return logs
+        return _list(node.call("eth_getLogs", [self._criteria(criteria)]))
+
+    def _criteria(self, blocks: dict[str, str]) -> dict[str, Any]:
+        return {**blocks, "address": self._decoder.addresses}
 
     def _chunk(
         self,
@@ -201,19 +242,11 @@ class Source:
                     f"logs of block {block.number} belong to {block.hash}, not to its header"
                 )
             blocks.append((found[0], block))
-        self._check_links([header for header, _ in raws.values()])
+        check_links([header for header, _ in raws.values()])
         self._check_blooms(node, raws, {block.number for _, block in blocks})
         return Chunk(
             first=first, last=raws[last][0], parent_hash=raws[first][0].parent_hash, blocks=blocks
         )
-
-    @staticmethod
-    def _check_links(headers: Sequence[Header]) -> None:
-        for before, after in zip(headers, headers[1:], strict=False):
-            if after.number == before.number + 1 and after.parent_hash != before.hash:
-                raise SourceContradicts(
-                    f"block {after.number} does not follow the node's own block {before.number}"
-                )
 
     def _check_blooms(
         self, node: Rpc, raws: dict[int, tuple[Header, dict[str, Any]]], with_logs: set[int]
@@ -242,29 +275,18 @@ class Source:
             return []
 
 
+def _headers_of(numbers: Sequence[int]) -> list[tuple[str, list[Any]]]:
+    return [("eth_getBlockByNumber", [hex(n), False]) for n in numbers]
+
+
+def _list(logs: Any) -> list[dict[str, Any]]:
+    if not isinstance(logs, list):
+        raise SourceContradicts("eth_getLogs gave no list")
+    return logs
+
+
 def _number(text: object) -> object:
     try:
         return int(str(text), 16)
     except ValueError:
         return text
-
-
-def _header(raw: Any) -> Header:
-    try:
-        return Header(
-            number=int(raw["number"], 16),
-            hash=digest_bytes(raw["hash"]),
-            parent_hash=digest_bytes(raw["parentHash"]),
-            time=int(raw["timestamp"], 16),
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise SourceContradicts(f"not a header: {error!r}") from error
-
-
-def _bloom_bits(value: bytes) -> int:
-    """The three bits of the 2048-bit bloom that stand for `value` (Yellow Paper, 4.3.1)."""
-    digest = keccak256(value)
-    bits = 0
-    for at in (0, 2, 4):
-        bits |= 1 << (int.from_bytes(digest[at : at + 2], "big") & 2047)
-    return bits

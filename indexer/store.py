@@ -10,12 +10,24 @@ from indexer import tables as t
 from indexer.project import Batch, Header
 
 
-def write(conn: Connection, batch: Batch) -> None:
-    """Appends facts and journals, adds to the totals."""
+def write_many(conn: Connection, batch: Batch) -> None:
+    """Appends to the tables that have many rows in this batch."""
     for table, rows in batch.appended.items():
-        bulk.insert(conn, table, rows)
+        if bulk.is_many(rows):
+            bulk.insert(conn, table, rows)
     for sums in batch.sums():
-        bulk.add(conn, sums.table, sums.rows())
+        if bulk.is_merged(sums.by_key):
+            bulk.add(conn, sums.table, sums.rows())
+
+
+def write(conn: Connection, batch: Batch) -> None:
+    """Appends what `write_many` has left: a few rows a table, to be sent together."""
+    for table, rows in batch.appended.items():
+        if not bulk.is_many(rows):
+            bulk.insert(conn, table, rows)
+    for sums in batch.sums():
+        if not bulk.is_merged(sums.by_key):
+            bulk.add(conn, sums.table, sums.rows())
 
 
 def move_cursor(conn: Connection, header: Header, final_block: int) -> None:

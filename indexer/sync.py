@@ -15,7 +15,7 @@ from typing import Final
 
 from sqlalchemy import Connection, Engine
 
-from indexer import carry, reorg, store
+from indexer import bulk, reorg, store
 from indexer.endpoints import Endpoints
 from indexer.errors import MirrorBusy, MirrorInconsistent, SourceContradicts, WrongNetwork
 from indexer.identity import belong_together
@@ -24,6 +24,7 @@ from indexer.prefetch import fewer_collections, joined, prefetched
 from indexer.project import Header, Memory, Network, project
 from indexer.reorg import Reorg
 from indexer.source import Chunk, Head, Source
+from indexer.upkeep import Upkeep
 from wallet_sdk.contracts import Deployment
 from wallet_sdk.errors import RpcError, RpcUnavailable
 from wallet_sdk.rpc import Rpc
@@ -60,10 +61,12 @@ def write_chunk(
     conn: Connection, network: Network, chunk: Chunk, final_block: int, memory: Memory
 ) -> None:
     """Everything that a piece of the chain does to the mirror, in the caller's transaction."""
-    if chunk.blocks:
-        store.write(conn, project(conn, network, chunk.blocks, memory))
-    store.move_cursor(conn, chunk.last, final_block)
-    store.extend_tail(conn, chunk.last, final_block)
+    batch = project(conn, network, chunk.blocks, memory)
+    store.write_many(conn, batch)
+    with bulk.pipelined(conn):
+        store.write(conn, batch)
+        store.move_cursor(conn, chunk.last, final_block)
+        store.extend_tail(conn, chunk.last, final_block)
 
 
 class Indexer:
@@ -91,6 +94,7 @@ class Indexer:
         self._network = Network(address_bytes(deployment.address("Coalition")), deployment.schedule)
         self._on_progress = on_progress
         self._memory = Memory()
+        self._upkeep = Upkeep(engine)
 
     def close(self) -> None:
         """Closes the connections to the node; the engine is the caller's."""
@@ -160,7 +164,7 @@ class Indexer:
         with self._engine.begin() as conn:
             belong_together(conn, self._deployment)
         undone = self._undo_fork(head)
-        blocks = logs = uncarried = 0
+        blocks = logs = 0
         cursor = self._cursor()
         start = self._deployment.first_block if cursor is None else cursor.number + 1
         with fewer_collections(), prefetched(lambda: self._chunks(start, head, stop)) as chunks:
@@ -175,12 +179,9 @@ class Indexer:
                 cursor = chunk.last
                 blocks += chunk.last.number - chunk.first + 1
                 logs += chunk.logs
-                uncarried += chunk.logs
-                if uncarried >= carry.LOGS_IN_BACKFILL:
-                    self._carry()
-                    uncarried = 0
+                self._upkeep.wrote(chunk.logs)
                 self._tell(cursor, head, blocks, logs, undone)
-        self._carry()
+        self._upkeep.run()
         if cursor is None:
             cursor = Header(start - 1, b"", b"", 0)
         return self._progress(cursor, head, blocks, logs, undone)
@@ -188,16 +189,17 @@ class Indexer:
     def _chunks(self, start: int, head: Head, stop: threading.Event) -> Iterator[Chunk]:
         """Pieces of the chain in order: ranges below finality, single blocks above."""
         number = start
-        while number <= head.header.number and not stop.is_set():
-            if number <= head.final_block:
-                chunk = self._source.range(number, head.final_block)
-            else:
-                found = self._source.block(number)
-                if found is None:
-                    return
-                chunk = found
+        for chunk in self._source.ranges(start, head.final_block):
+            if stop.is_set():
+                return
             yield chunk
             number = chunk.last.number + 1
+        while number <= head.header.number and not stop.is_set():
+            found = self._source.block(number)
+            if found is None:
+                return
+            yield found
+            number += 1
 
     def _store(self, chunk: Chunk, final_block: int) -> None:
         try:
@@ -208,11 +210,6 @@ class Indexer:
             if isinstance(error, MirrorInconsistent):
                 self._doubt(chunk, error)
             raise
-
-    def _carry(self) -> None:
-        with self._engine.begin() as conn:
-            if (end := carry.due(conn)) is not None:
-                carry.carry(conn, end)
 
     def _doubt(self, chunk: Chunk, error: MirrorInconsistent) -> None:
         """Before logs are called impossible, the node is asked for that block again, by its hash.

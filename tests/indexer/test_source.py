@@ -177,7 +177,7 @@ def test_read__ranges__are_sized_by_the_logs_they_bring(chain: ModelChain) -> No
         logs.append(chunk.logs)
         first = chunk.last.number + 1
     assert sum(spans) == chain.head.number
-    assert spans[0] == 1
+    assert spans[0] == 16
     assert max(logs) <= 4 * LOGS_PER_RANGE
     assert max(logs[3:-1]) <= 1.2 * LOGS_PER_RANGE
 
