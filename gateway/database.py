@@ -23,6 +23,10 @@ SCHEMA = "orders"
 # lock for well under a second.
 LOCK_WAIT_MS = 10_000
 
+# A transaction of ours never pauses for so long, unless its process is frozen or its machine gone.
+# PostgreSQL then ends the session, so that its locks hold up nobody; its commit fails.
+IDLE_MAX_S = 15.0
+
 
 class Database:
     """The order book's engine, and the one way to a transaction that writes.
@@ -31,8 +35,8 @@ class Database:
     own waiting is a poll with pauses that grow to a tenth of a second.
     """
 
-    def __init__(self, url: str) -> None:
-        self.engine = _open(url)
+    def __init__(self, url: str, *, idle_max_s: float = IDLE_MAX_S) -> None:
+        self.engine = _open(url, idle_max_s)
         self.is_postgres = self.engine.dialect.name == "postgresql"
         self._writing = self.engine.execution_options(writes=True)
         self._lock = nullcontext() if self.is_postgres else threading.RLock()
@@ -75,7 +79,7 @@ class Database:
         self.engine.dispose()
 
 
-def _open(url: str) -> Engine:
+def _open(url: str, idle_max_s: float) -> Engine:
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite":
         engine = create_engine(parsed, connect_args={"timeout": LOCK_WAIT_MS / 1000})
@@ -86,7 +90,10 @@ def _open(url: str) -> Engine:
         pool_size=10,
         max_overflow=20,
         pool_pre_ping=True,
-        connect_args={"options": f"-csearch_path={SCHEMA} -clock_timeout={LOCK_WAIT_MS}"},
+        connect_args={
+            "options": f"-csearch_path={SCHEMA} -clock_timeout={LOCK_WAIT_MS} "
+            f"-cidle_in_transaction_session_timeout={int(idle_max_s * 1000)}"
+        },
     )
 
 

@@ -37,6 +37,7 @@
         │   ├── TooManyWebhookEndpoints 409
         │   └── WebhookEndpointOff    409  switched off, or gone; switch it on first
         ├── NotReady                  503  the chain or the mirror cannot be asked now; try again
+        │   └── LeaseLost             503  another process does this work now
         ├── SettingsWrong             500  a setting that cannot be followed; said at start
         └── CustodyError              500  a secret cannot be opened; never carries the secret
             ├── MasterKeyUnsafe       500
@@ -288,6 +289,12 @@ class SettingsWrong(GatewayError):
     """A setting asks for what is not there; the program says so and does not start."""
 
     code = "settings_wrong"
+
+
+class LeaseLost(NotReady):
+    """Another process has taken this work over; nothing was written."""
+
+    code = "lease_lost"
 
 
 class CustodyError(GatewayError):

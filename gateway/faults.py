@@ -1,4 +1,5 @@
-"""Kill points: `FAULT=point:n` makes the process end itself by SIGKILL at the n-th pass of a point.
+"""Kill points: `FAULT=point:n` makes the process end itself by SIGKILL at the n-th pass of a point;
+`FAULT=point:n:STOP` freezes it there (SIGSTOP), until somebody sends SIGCONT.
 
 This is how the tests crash the gateway in every window of an order's life; without the variable a
 point costs one comparison.
@@ -37,14 +38,16 @@ POINTS: Final = (
 _lock = threading.Lock()
 _name = ""
 _left = 0
+_signal = signal.SIGKILL
 
 
 def arm(spec: str) -> None:
-    """Arms `point:n`: the n-th pass of the point ends the process. Empty: none."""
-    global _name, _left
-    name, _, count = spec.partition(":")
+    """Arms `point:n` or `point:n:STOP`: what happens at the n-th pass. Empty: nothing."""
+    global _name, _left, _signal
+    name, count, kind, *_ = *spec.split(":"), "", ""
     with _lock:
         _name, _left = name, int(count or "1")
+        _signal = signal.Signals[f"SIG{kind or 'KILL'}"]
 
 
 def point(name: str) -> None:
@@ -58,7 +61,7 @@ def _hit() -> None:
     with _lock:
         _left -= 1
         if _left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), _signal)
 
 
 arm(os.environ.get("FAULT", ""))

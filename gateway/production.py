@@ -1,7 +1,7 @@
 """A gateway process on a chain and databases of its own: the way of production.
 
-Several such processes share one PostgreSQL order book; any of them may relay. The mirror is filled
-by `banyan index run` elsewhere.
+Several such processes share one PostgreSQL order book; any of them may relay, and some may do
+nothing else. The mirror is filled by `banyan index run` elsewhere.
 """
 
 from collections.abc import Iterator
@@ -27,6 +27,25 @@ def open_gateway(settings: Settings, rpc_url: str, *, relay: bool) -> Iterator[F
 
     Raises DeploymentInvalid: no deployment.json, or the node serves another network.
     """
+    with _gateway(settings, rpc_url) as gateway:
+        if relay:
+            gateway.start()
+        yield make_app(gateway, [pages_router(gateway, open_members=False)])
+
+
+@contextmanager
+def open_relay(settings: Settings, rpc_url: str) -> Iterator[Gateway]:
+    """A process that only seals, sends and settles; others share the work by leases.
+
+    Raises DeploymentInvalid.
+    """
+    with _gateway(settings, rpc_url) as gateway:
+        gateway.start()
+        yield gateway
+
+
+@contextmanager
+def _gateway(settings: Settings, rpc_url: str) -> Iterator[Gateway]:
     with ExitStack() as stack:
         deployment = Deployment.load(settings.deployment_path)
         rpc = stack.enter_context(Rpc(rpc_url, timeout_s=RPC_TIMEOUT_S))
@@ -45,6 +64,4 @@ def open_gateway(settings: Settings, rpc_url: str, *, relay: bool) -> Iterator[F
             mirror=mirror,
         )
         stack.callback(gateway.stop)
-        if relay:
-            gateway.start()
-        yield make_app(gateway, [pages_router(gateway, open_members=False)])
+        yield gateway

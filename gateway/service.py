@@ -67,7 +67,8 @@ IN_PROCESS = "in process"
 def open_custody(settings: Settings) -> tuple[Database, Custody]:
     """The order book, migrated, and the keys in it: what deployment needs before all else."""
     settings.data_dir.mkdir(parents=True, exist_ok=True)
-    database = Database(settings.orders_dsn)
+    # A frozen process must not hold rows for longer than it holds its leases.
+    database = Database(settings.orders_dsn, idle_max_s=settings.lease_s)
     migrate(database)
     ring = MasterRing(database, sources_of(settings))
     ring.ensure(WallClock().now())
@@ -135,6 +136,8 @@ class Gateway:
             order_ttl_s=settings.order_ttl_s,
             fee_policy=FeePolicy(settings.fee_cap_wei, settings.tip_wei),
             interval_s=settings.relay_interval_s,
+            relayers=settings.relayers,
+            lease_s=settings.lease_s,
             advance_mirror=advance_mirror,
         )
         self.writer = AcceptWriter(

@@ -81,6 +81,24 @@ class Settings(FromEnvironment):
         le=60,
         description="Pause between two scans for work when nothing wakes the relay.",
     )
+    relayers: int = Field(
+        default=1,
+        ge=1,
+        le=64,
+        description=(
+            "Keys that carry orders to the chain, each with its own line of nonces; missing ones "
+            "are made at start. More than one lets several processes send side by side."
+        ),
+    )
+    lease_s: float = Field(
+        default=15.0,
+        gt=0,
+        le=600,
+        description=(
+            "How long a relay process may be silent, seconds, before the others take over its "
+            "work (PostgreSQL)."
+        ),
+    )
 
     master: Literal["file", "passphrase", "kms"] = Field(
         default="file",

@@ -367,7 +367,7 @@ leases = Table(
     Column("holder", Text, nullable=False),
     # Grows with every change of holder; writes that carry an older number are refused.
     Column("fence", BigInteger, nullable=False),
-    # Wall clock: a lease is about processes, not about network time.
+    # Milliseconds of the database's own clock: a lease is about processes, not network time.
     Column("expires_at", BigInteger, nullable=False),
 )
 

@@ -81,12 +81,30 @@ class Custody:
 
     def network_addresses_in(self, connection: Connection) -> dict[Purpose, str]:
         """As `network_addresses`, inside the caller's transaction."""
+        # Newest first, so that of several relayers the first one stays the one that is named.
         query = select(secrets.c.purpose, secrets.c.address).where(secrets.c.tenant == NETWORK)
-        # Newest first, so that the first made of several stands.
         return {
             Purpose(purpose): address_of(bytes(address))
             for purpose, address in connection.execute(query.order_by(secrets.c.id.desc()))
         }
+
+    def ensure_relayers(self, count: int, now: int) -> list[bytes]:
+        """Addresses of the relayers; makes further ones until there are `count`, in one commit."""
+        with self._database.write() as connection:
+            self._database.lock_name(connection, "network keys")
+            for _ in range(count - len(self._relayers_in(connection))):
+                self.new_key(connection, NETWORK, Purpose.RELAYER, now)
+            return self._relayers_in(connection)
+
+    def relayers(self) -> list[bytes]:
+        """Addresses of the relayers, in the order in which they were made."""
+        with self._database.read() as connection:
+            return self._relayers_in(connection)
+
+    def _relayers_in(self, connection: Connection) -> list[bytes]:
+        c = secrets.c
+        query = select(c.address).where(c.tenant == NETWORK, c.purpose == Purpose.RELAYER.value)
+        return [bytes(address) for address in connection.execute(query.order_by(c.id)).scalars()]
 
     def new_key(self, connection: Connection, tenant: str, purpose: Purpose, now: int) -> str:
         """Makes a key in the caller's transaction and returns its address (EIP-55).

@@ -24,6 +24,7 @@ from gateway.database import Database
 from gateway.errors import NotReady, WrongChain
 from gateway.operator import calls
 from gateway.relay.chain import Chain
+from gateway.relay.lines import Lines
 from gateway.relay.send import FeePolicy, Sender
 from gateway.relay.settle import Settler
 from gateway.relay.slots import SlotKeeper
@@ -205,17 +206,17 @@ def _carry_out(
 ) -> None:
     """Sends the plan's calls until all are final. Raises CallFailed, NotReady."""
     deployment = network.deployment
-    relayer = address_bytes(custody.network_addresses()[Purpose.RELAYER])
+    lines = Lines.all_of(custody.relayers())
     books = _NoMirrorYet(chain)
     coalition = deployment.address("Coalition")
     custody.bind(deployment, clock, books.issue_price)
-    slots = SlotKeeper(database, chain, clock, deployment.chain_id, relayer)
+    slots = SlotKeeper(database, chain, clock, deployment.chain_id)
     sender = Sender(database, custody, chain, clock, coalition, fee_policy)
     settler = Settler(database, chain, network, books, clock)
     until = time.monotonic() + PATIENCE_S
     while True:
-        slots.run_once()
-        sender.run_once()
+        slots.run_once(lines)
+        sender.run_once(lines)
         if mine is not None:
             mine()
         settler.run_once()

@@ -12,12 +12,15 @@ from sqlalchemy import Connection, func, select
 from gateway.books import Books
 from gateway.clock import NetworkClock
 from gateway.codes import Kind, State, has, lives
-from gateway.custody import Custody, Purpose
+from gateway.custody import Custody
 from gateway.database import Database
 from gateway.errors import NotReady, ReorgBelowFinality
 from gateway.model import DrainResult
 from gateway.operator.calls import open_calls
+from gateway.relay import leases
 from gateway.relay.chain import Chain
+from gateway.relay.leases import Fenced, Leases
+from gateway.relay.lines import Lines
 from gateway.relay.seal import Sealer
 from gateway.relay.send import FeePolicy, Sender
 from gateway.relay.settle import Settled, Settler
@@ -25,7 +28,6 @@ from gateway.relay.slots import SlotKeeper
 from gateway.tables import batches, orders
 from wallet_sdk.contracts import Network
 from wallet_sdk.errors import RpcUnavailable
-from wallet_sdk.types import address_bytes
 
 log = logging.getLogger(__name__)
 
@@ -54,18 +56,22 @@ class Relay:
         order_ttl_s: int,
         fee_policy: FeePolicy,
         interval_s: float,
+        relayers: int,
+        lease_s: float,
         advance_mirror: Callable[[], None],
     ) -> None:
         deployment = network.deployment
-        relayer = address_bytes(custody.network_addresses()[Purpose.RELAYER])
+        self._pool = custody.ensure_relayers(relayers, clock.now())
+        self._leases = Leases(database, lease_s)
         self._database = database
+        fenced = Fenced(database, self._leases)
         self._advance_mirror = advance_mirror
         self._interval_s = interval_s
-        self._sealer = Sealer(database, custody, clock, deployment, order_ttl_s, books)
-        self._slots = SlotKeeper(database, chain, clock, deployment.chain_id, relayer)
+        self._sealer = Sealer(fenced, custody, clock, deployment, order_ttl_s, books)
+        self._slots = SlotKeeper(fenced, chain, clock, deployment.chain_id)
         coalition = deployment.address("Coalition")
-        self._sender = Sender(database, custody, chain, clock, coalition, fee_policy)
-        self._settler = Settler(database, chain, network, books, clock)
+        self._sender = Sender(fenced, custody, chain, clock, coalition, fee_policy)
+        self._settler = Settler(fenced, chain, network, books, clock)
         # One scan at a time in this process: `drain` and the thread take turns.
         self._turn = threading.Lock()
         self._woken = threading.Event()
@@ -73,17 +79,44 @@ class Relay:
         self._thread: threading.Thread | None = None
         self.stopped_by: str | None = None
 
+    @property
+    def name(self) -> str:
+        """Under which name this process holds leases."""
+        return self._leases.holder
+
     # ---- one pass
 
     def send(self) -> int:
-        """Seals and sends what waits. Returns how much moved. Raises RpcUnavailable."""
+        """Seals and sends what waits, as far as the leases reach. Returns how much moved.
+
+        Raises RpcUnavailable, LeaseLost.
+        """
         with self._turn:
-            return self._sealer.run_once() + self._slots.run_once() + self._sender.run_once()
+            held = self._hold()
+            sealed = self._sealer.run_once() if leases.SEALING in held else 0
+            lines = self._lines(held)
+            if not lines.fences and not lines.calls:
+                return sealed
+            return sealed + self._slots.run_once(lines) + self._sender.run_once(lines)
 
     def settle(self) -> Settled:
-        """Looks at what became of it. Raises RpcUnavailable, NotReady, ReorgBelowFinality."""
+        """Looks at what became of it.
+
+        Raises RpcUnavailable, NotReady, LeaseLost, ReorgBelowFinality.
+        """
         with self._turn:
+            if leases.SETTLING not in self._hold():
+                return Settled()
             return self._settler.run_once()
+
+    def _hold(self) -> frozenset[str]:
+        lines = [leases.line(relayer) for relayer in self._pool]
+        return self._leases.hold([leases.SEALING, leases.SETTLING, leases.CALLS, *lines])
+
+    def _lines(self, held: frozenset[str]) -> Lines:
+        names = {relayer: leases.line(relayer) for relayer in self._pool}
+        mine = {r: self._leases.fence(name) for r, name in names.items() if name in held}
+        return Lines(self._pool, mine, calls=leases.CALLS in held)
 
     def scan(self) -> int:
         """Everything once. Returns how much moved."""
@@ -99,7 +132,7 @@ class Relay:
     def drain(self, mine: Callable[[], None] | None) -> DrainResult:
         """Scans until no order and no call is open, or nothing moves any more."""
         result = _Tally()
-        idle_rounds, moved_at = 0, time.monotonic()
+        idle_rounds, moved_at, left_before = 0, time.monotonic(), -1
         while True:
             sent = self.send()
             if mine is not None:
@@ -107,11 +140,13 @@ class Relay:
             self._advance_mirror()
             settled = self.settle()
             result.add(sent, settled)
-            if sent or settled.moved or settled.included:
+            left = self.open_work()
+            # Another process may be at work too: then it shows in what is left.
+            if sent or settled.moved or settled.included or left != left_before:
                 idle_rounds, moved_at = 0, time.monotonic()
             else:
                 idle_rounds += 1
-            left = self.open_work()
+            left_before = left
             still = time.monotonic() - moved_at
             hopeless = idle_rounds >= IDLE_ROUNDS_MAX if mine is not None else still >= IDLE_MAX_S
             if left == 0 or hopeless:
@@ -143,6 +178,8 @@ class Relay:
         if self._thread is not None:
             self._thread.join()
             self._thread = None
+        with self._turn:
+            self._leases.release()
 
     def _run(self) -> None:
         while not self._stopping.is_set():

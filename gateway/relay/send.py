@@ -19,6 +19,7 @@ from gateway.custody import Custody
 from gateway.database import Database
 from gateway.relay import tell
 from gateway.relay.chain import Chain, Sent
+from gateway.relay.lines import Lines
 from gateway.relay.slots import by_slot
 from gateway.relay.transactions import Fees, build
 from gateway.tables import attempts, batches, nonce_slots
@@ -80,22 +81,26 @@ class Sender:
         # has offered nothing and begins with everything.
         self._offered: dict[int, float] = {}
 
-    def run_once(self) -> int:
+    def run_once(self, lines: Lines) -> int:
         """Fills and offers. Returns how many transactions were handed over.
 
         Raises RpcUnavailable; what was stored by then goes out at the next scan.
         """
-        while self._fill():
+        while self._fill(lines):
             pass
-        return self._offer()
+        return self._offer(lines)
 
     # ---- fill
 
-    def _fill(self) -> bool:
+    def _fill(self, lines: Lines) -> bool:
         with self._database.read() as connection:
             slots = connection.execute(
                 select(nonce_slots)
-                .where(lives(nonce_slots.c.state), has(nonce_slots.c.state, SlotState.RESERVED))
+                .where(
+                    lives(nonce_slots.c.state),
+                    has(nonce_slots.c.state, SlotState.RESERVED),
+                    lines.has(nonce_slots.c.relayer),
+                )
                 .order_by(nonce_slots.c.id)
                 .limit(SLOTS_MAX)
             ).all()
@@ -142,12 +147,16 @@ class Sender:
 
     # ---- offer
 
-    def _offer(self) -> int:
+    def _offer(self, lines: Lines) -> int:
         with self._database.read() as connection:
             waiting = connection.execute(
                 select(attempts.c.id, attempts.c.slot_id, attempts.c.hash, attempts.c.raw)
                 .join(nonce_slots, nonce_slots.c.id == attempts.c.slot_id)
-                .where(lives(attempts.c.state), ~has(attempts.c.state, AttemptState.MINED))
+                .where(
+                    lives(attempts.c.state),
+                    ~has(attempts.c.state, AttemptState.MINED),
+                    lines.has(nonce_slots.c.relayer),
+                )
                 .order_by(nonce_slots.c.relayer, nonce_slots.c.nonce, attempts.c.id)
             ).all()
         self._offered = {a.id: self._offered[a.id] for a in waiting if a.id in self._offered}

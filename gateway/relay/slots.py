@@ -2,7 +2,8 @@
 
 A slot is reserved in a short transaction before anything is signed. There is no counter to drift:
 the next nonce is one above the highest slot, checked against the chain's own count each time, and
-a nonce that the chain has seen used without us is written down as a stranger's.
+a nonce that the chain has seen used without us is written down as a stranger's. Relays go to the
+relayer of the pool that has least in flight.
 """
 
 import logging
@@ -21,6 +22,7 @@ from gateway.orders.known import parts
 from gateway.orders.moves import move
 from gateway.relay import gas
 from gateway.relay.chain import Chain
+from gateway.relay.lines import Lines
 from gateway.tables import batches, nonce_slots, orders
 from gateway.webhooks.events import Event
 from wallet_sdk.types import address_of
@@ -37,9 +39,9 @@ IN_FLIGHT_MAX = 16
 
 @dataclass(slots=True)
 class _Load:
-    """What one transaction will carry."""
+    """What one transaction will carry. `sender` None: any relayer of the pool."""
 
-    sender: bytes
+    sender: bytes | None
     batch_ids: list[int]
     gas: int
 
@@ -48,36 +50,36 @@ class SlotKeeper:
     """Reserves slots for sealed batches that have none."""
 
     def __init__(
-        self, database: Database, chain: Chain, clock: NetworkClock, chain_id: int, relayer: bytes
+        self, database: Database, chain: Chain, clock: NetworkClock, chain_id: int
     ) -> None:
         self._database = database
         self._chain = chain
         self._clock = clock
         self._chain_id = chain_id
-        self._relayer = relayer
 
-    def run_once(self) -> int:
+    def run_once(self, lines: Lines) -> int:
         """Returns how many slots were reserved. Raises RpcUnavailable."""
-        senders = self._senders()
+        senders = self._senders(lines)
         if not senders:
             return 0
         used = {sender: self._chain.transaction_count(sender) for sender in senders}
         now = self._clock.now()
         with self._database.write() as connection:
             self._database.lock_name(connection, "slots")
-            reserved = 0
-            for load in self._loads(connection, now):
-                if load.sender in used and self._reserve(connection, load, used, now):
-                    reserved += 1
+            loads = self._loads(connection, lines, now)
+            reserved = self._give_out(connection, loads, lines, used, now)
         if reserved:
             faults.point("relay.reserved")
         return reserved
 
-    def _senders(self) -> set[bytes]:
+    def _senders(self, lines: Lines) -> set[bytes]:
+        """Accounts that something waits for."""
         with self._database.read() as connection:
-            return {load.sender for load in self._loads(connection, self._clock.now())}
+            loads = self._loads(connection, lines, self._clock.now())
+        callers = {load.sender for load in loads if load.sender is not None}
+        return callers | (set(lines.open) if any(load.sender is None for load in loads) else set())
 
-    def _loads(self, connection: Connection, now: int) -> list[_Load]:
+    def _loads(self, connection: Connection, lines: Lines, now: int) -> list[_Load]:
         """Waiting batches packed into transactions, the oldest first."""
         earlier = batches.alias("earlier")
         query = (
@@ -94,29 +96,86 @@ class SlotKeeper:
             .order_by(batches.c.id)
             .limit(BATCHES_MAX)
         )
-        return pack(connection.execute(query), self._relayer)
+        if not lines.calls:
+            query = query.where(batches.c.kind != Kind.CALL.value)
+        if not lines.open:
+            query = query.where(batches.c.kind == Kind.CALL.value)
+        waiting = connection.execute(query).all()
+        early = self._ahead_of_joins(connection, waiting) if len(lines.pool) > 1 else set()
+        return pack(batch for batch in waiting if batch.id not in early)
+
+    def _ahead_of_joins(self, connection: Connection, waiting: Sequence[Any]) -> set[int]:
+        """Issues for members whose Join is not in a block: on another line they would be first."""
+        join = batches.alias("join")
+        joining = (
+            lives(join.c.state),
+            has(join.c.kind, Kind.JOIN),
+            join.c.block_number.is_(None),
+        )
+        if connection.execute(select(join.c.id).where(*joining).limit(1)).first() is None:
+            return set()
+        found: set[int] = set()
+        for part in parts([batch.id for batch in waiting if batch.kind == Kind.ISSUE]):
+            query = (
+                select(orders.c.batch_id)
+                .join(join, join.c.member_id == orders.c.member_id)
+                .where(orders.c.batch_id.in_(part), *joining)
+                .distinct()
+            )
+            found.update(connection.execute(query).scalars())
+        return found
+
+    def _give_out(
+        self,
+        connection: Connection,
+        loads: Sequence[_Load],
+        lines: Lines,
+        used: dict[bytes, int],
+        now: int,
+    ) -> int:
+        in_flight = {sender: self._in_flight(connection, sender) for sender in used}
+        reserved = 0
+        for load in loads:
+            if load.sender is None:
+                # The relayer with least in flight; of equals the first.
+                free = [relayer for relayer in lines.open if relayer in used]
+                sender = min(free, key=lambda relayer: in_flight[relayer], default=None)
+            else:
+                sender = load.sender
+            if sender not in used or in_flight[sender] >= IN_FLIGHT_MAX:
+                continue
+            fence = lines.fences.get(sender, 0)
+            self._reserve(connection, load, sender, fence, used[sender], now)
+            in_flight[sender] += 1
+            reserved += 1
+        return reserved
+
+    def _in_flight(self, connection: Connection, sender: bytes) -> int:
+        c = nonce_slots.c
+        query = select(func.count()).where(
+            c.chain_id == self._chain_id, c.relayer == sender, lives(c.state)
+        )
+        return int(connection.execute(query).scalar_one())
 
     def _reserve(
-        self, connection: Connection, load: _Load, used: dict[bytes, int], now: int
-    ) -> bool:
+        self, connection: Connection, load: _Load, sender: bytes, fence: int, used: int, now: int
+    ) -> None:
         c = nonce_slots.c
-        mine = (c.chain_id == self._chain_id, c.relayer == load.sender)
+        mine = (c.chain_id == self._chain_id, c.relayer == sender)
         highest = connection.execute(select(func.max(c.nonce)).where(*mine)).scalar_one()
-        live = connection.execute(select(func.count()).where(*mine, lives(c.state))).scalar_one()
-        if live >= IN_FLIGHT_MAX:
-            return False
         nonce = 0 if highest is None else highest + 1
-        if used[load.sender] > nonce:
-            self._note_strangers(connection, load.sender, highest, used[load.sender], now)
-            nonce = used[load.sender]
+        if used > nonce:
+            self._note_strangers(connection, sender, highest, used, now)
+            nonce = used
         slot_id = connection.execute(
             insert(nonce_slots).returning(c.id),
             {
                 "chain_id": self._chain_id,
-                "relayer": load.sender,
+                "relayer": sender,
                 "nonce": nonce,
                 "state": SlotState.RESERVED.value,
                 "gas_limit": load.gas,
+                "fence": fence,
                 "reserved_at": now,
                 "changed_at": now,
             },
@@ -129,7 +188,6 @@ class SlotKeeper:
             )
             which = and_(orders.c.batch_id.in_(part), orders.c.state == State.BATCHED.value)
             move(connection, which, Event.SUBMITTED, now, state=State.SUBMITTED.value)
-        return True
 
     def _note_strangers(
         self, connection: Connection, relayer: bytes, highest: int | None, used: int, now: int
@@ -158,11 +216,11 @@ class SlotKeeper:
         connection.execute(insert(nonce_slots), rows)
 
 
-def pack(waiting: Iterable[Any], relayer: bytes) -> list[_Load]:
+def pack(waiting: Iterable[Any]) -> list[_Load]:
     """Batches (id, kind, signer, gas; oldest first) into transactions.
 
-    Calls go alone, from the account they name. Signed orders share relays of the relayer, in their
-    order, each relay under the gas cap.
+    Calls go alone, from the account they name. Signed orders share relays, in their order, each
+    relay under the gas cap.
     """
     loads: list[_Load] = []
     filling: _Load | None = None
@@ -171,7 +229,7 @@ def pack(waiting: Iterable[Any], relayer: bytes) -> list[_Load]:
             loads.append(_Load(bytes(batch.signer), [batch.id], batch.gas))
             continue
         if filling is None or filling.gas + batch.gas > gas.TRANSACTION_GAS_MAX:
-            filling = _Load(relayer, [], gas.RELAY_BASE)
+            filling = _Load(None, [], gas.RELAY_BASE)
             loads.append(filling)
         filling.batch_ids.append(batch.id)
         filling.gas += batch.gas

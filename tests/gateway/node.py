@@ -29,7 +29,7 @@ from wallet_sdk.deployment import Actors, DeploymentParams
 from wallet_sdk.rpc import Rpc
 
 EPOCH_S = 7_776_000
-FLAGS = "--gas-limit 60000000 --base-fee 0 --chain-id 777 --timestamp"
+FLAGS = "--port 0 --no-mining --order fifo --accounts 0 --hardfork osaka --gas-limit 60000000"
 FREE = FeePolicy(cap_wei=0, tip_wei=0)
 
 
@@ -94,16 +94,16 @@ class NodeHouse:
 
 
 @contextmanager
-def anvil() -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """anvil on a free port, mining by hand, without fees."""
+def anvil(
+    at: int = NOON, *, base_fee: int = 0, chain_id: int = 777
+) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """anvil on a free port, mining by hand; its first block's time is `at`."""
     with tempfile.TemporaryDirectory() as home, (Path(home) / "log").open("w") as log:
         process = subprocess.Popen(
             [
                 str(find_anvil()),
-                *(
-                    "--port 0 --no-mining --order fifo --accounts 0 --hardfork osaka " + FLAGS
-                ).split(),
-                str(NOON),
+                *FLAGS.split(),
+                *("--base-fee", str(base_fee), "--chain-id", str(chain_id), "--timestamp", str(at)),
             ],
             stdout=log,
             text=True,

@@ -14,6 +14,7 @@ from gateway.codes import BatchState, Kind, SlotState
 from gateway.custody import Purpose
 from gateway.errors import ReorgBelowFinality
 from gateway.model import Accepted, NewOrder, OrderKind
+from gateway.relay.lines import Lines
 from gateway.tables import attempts, batches, members, merchants, nonce_slots, orders
 from indexer import audit
 from tests.gateway.helpers import fresh
@@ -185,7 +186,7 @@ def test_stranger__uses_the_relayers_nonce__orders_move_to_another(house: NodeHo
     relayer = house.custody.network_addresses()[Purpose.RELAYER]
     issue(house)
     house.gateway.relay._sealer.run_once()
-    house.gateway.relay._slots.run_once()
+    house.gateway.relay._slots.run_once(Lines.all_of(house.custody.relayers()))
     with house.database.read() as connection:
         query = select(nonce_slots.c.nonce).order_by(nonce_slots.c.id.desc()).limit(1)
         nonce = connection.execute(query).scalar_one()

@@ -103,24 +103,24 @@ class Waiting:
 
 
 def test_pack__calls_and_orders__calls_go_alone_and_orders_share() -> None:
-    relayer = b"\x01" * 20
     waiting = [
         Waiting(1, Kind.JOIN, b"\x02" * 20, gas.of_order(Kind.JOIN)),
         Waiting(2, Kind.CALL, b"\x03" * 20, 500_000),
         Waiting(3, Kind.ISSUE, b"\x04" * 20, gas.of_order(Kind.ISSUE, 600)),
         Waiting(4, Kind.CALL, b"\x03" * 20, 500_000),
     ]
-    loads = pack(waiting, relayer)
-    assert [(load.sender[0], load.batch_ids) for load in loads] == [
-        (1, [1, 3]),
-        (3, [2]),
-        (3, [4]),
+    loads = pack(waiting)
+    # Orders go with any relayer of the pool.
+    assert [(load.sender, load.batch_ids) for load in loads] == [
+        (None, [1, 3]),
+        (b"\x03" * 20, [2]),
+        (b"\x03" * 20, [4]),
     ]
 
 
 def test_pack__more_than_one_transaction_holds__opens_the_next_under_the_cap() -> None:
     full = gas.of_order(Kind.ISSUE, gas.ISSUE_ENTRIES_MAX)
-    loads = pack([Waiting(n, Kind.ISSUE, b"", full) for n in range(10)], b"\x01" * 20)
+    loads = pack([Waiting(n, Kind.ISSUE, b"", full) for n in range(10)])
     assert [n for load in loads for n in load.batch_ids] == list(range(10))
     assert all(load.gas <= gas.TRANSACTION_GAS_MAX for load in loads)
     assert max(len(load.batch_ids) for load in loads) == 3

@@ -1,0 +1,219 @@
+"""A network on PostgreSQL and a plain node, with relays in processes of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+from sqlalchemy import func, select
+
+from gateway import faults
+from gateway.clock import WallClock
+from gateway.model import Accepted, Member, Merchant, NewMerchant, NewOrder, OrderKind
+from gateway.operator.deploy import ensure_deployment
+from gateway.relay.chain import Chain
+from gateway.relay.send import FeePolicy
+from gateway.service import Gateway, open_custody
+from gateway.settings import Settings
+from gateway.tables import members, merchants
+from indexer import audit
+from indexer.database import open_mirror
+from indexer.sync import Indexer
+from tests.gateway.helpers import fresh
+from tests.gateway.node import anvil
+from wallet_sdk.deployment import Actors, DeploymentParams
+from wallet_sdk.rpc import Rpc
+
+CONFIRMATIONS = 2
+PATIENCE_S = 60.0
+
+
+class Zygote:
+    """Forks relay processes; ends all of them with itself."""
+
+    def __init__(self) -> None:
+        root = Path(faults.__file__).parents[1]
+        self._process = subprocess.Popen(
+            [sys.executable, str(Path(__file__).with_name("relay_zygote.py"))],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"PYTHONPATH": str(root)},
+        )
+        self._pids: list[int] = []
+
+    def fork(self, settings: dict[str, Any], url: str, fault: str = "") -> int:
+        """A relay with these settings; returns its pid."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps([settings, url, fault]) + "\n")
+        self._process.stdin.flush()
+        self._pids.append(int(self._process.stdout.readline()))
+        return self._pids[-1]
+
+    def close(self) -> None:
+        """Ends every relay that still runs, then the program."""
+        for pid in self._pids:
+            if state_of(pid) not in ("gone", "Z"):
+                os.kill(pid, signal.SIGKILL)
+        self._process.communicate(timeout=20)
+
+
+def state_of(pid: int) -> str:
+    """The kernel's letter: T is stopped, Z dead and not yet buried."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return "gone"
+
+
+def wait_for(what: Callable[[], bool], why: object = "it did not come") -> None:
+    until = time.monotonic() + PATIENCE_S
+    while not what():
+        assert time.monotonic() < until, why() if callable(why) else why
+        time.sleep(0.02)
+
+
+@dataclass
+class RelayTown:
+    """Accepts here, relays elsewhere. `follow` mines and mirrors while it is entered."""
+
+    url: str
+    node: Rpc
+    settings: Settings
+    gateway: Gateway
+    indexer: Indexer
+    zygote: Zygote
+    baker: Merchant = field(init=False)
+    people: list[Member] = field(init=False)
+    issued: int = 0
+
+    def relay(self, fault: str = "", **settings: Any) -> int:
+        """Starts a relay process; returns its pid."""
+        given = {
+            "data_dir": str(self.settings.data_dir),
+            "orders_url": self.settings.orders_dsn,
+            "mirror_url": self.settings.mirror_dsn,
+            "finality": CONFIRMATIONS,
+            "fee_cap_wei": 0,
+            "relay_interval_s": 0.05,
+            "lease_s": self.settings.lease_s,
+            "relayers": self.settings.relayers,
+        }
+        return self.zygote.fork(given | settings, self.url, fault)
+
+    def issue(self, count: int) -> None:
+        """Accepts `count` issues of ten points, one a member in turn."""
+        lines = [
+            NewOrder(
+                OrderKind.ISSUE, self.people[n % len(self.people)].id, 10, fresh("r"), self.baker.id
+            )
+            for n in range(count)
+        ]
+        answers = self.gateway.accept_many(lines, idempotency_key=fresh("k"))
+        assert all(isinstance(answer, Accepted) for answer in answers)
+        self.issued += count
+
+    def is_final(self) -> bool:
+        """Whether every order has come to its good end."""
+        states = self.gateway.orders_by_state()
+        return states["final"] == self.issued + len(self.people)
+
+    @contextmanager
+    def following(self, pause_s: float = 0.05) -> Iterator[None]:
+        """Blocks come and the mirror follows, in a thread."""
+        stopping = threading.Event()
+
+        def follow() -> None:
+            while not stopping.wait(pause_s):
+                self.node.call("evm_mine", [])
+                self.indexer.run_once()
+
+        thread = threading.Thread(target=follow, name="follow", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            stopping.set()
+            thread.join()
+
+    def check(self) -> None:
+        """The oracle: every order exactly once, nothing held, mirror = chain."""
+        assert self.is_final(), self.gateway.orders_by_state()
+        assert self.gateway.network.total_supply() == 10 * self.issued
+        with self.gateway.database.read() as connection:
+            assert connection.execute(select(func.sum(merchants.c.held))).scalar_one() == 0
+            assert connection.execute(select(func.sum(members.c.held))).scalar_one() == 0
+        self.indexer.run_once()
+        found = audit.check(self.gateway.mirror, self.url, self.gateway.deployment)
+        assert found.holds, found
+
+
+@contextmanager
+def open_town(folder: Path, postgres_url: str, **given: Any) -> Iterator[RelayTown]:
+    """A deployed network with a funded baker and four members, at rest, nobody relaying."""
+    secret = SecretStr(postgres_url)
+    settings = Settings(
+        data_dir=folder,
+        orders_url=secret,
+        mirror_url=secret,
+        finality=CONFIRMATIONS,
+        fee_cap_wei=0,
+        **given,
+    )
+    clock = WallClock()
+    with anvil(clock.now() - 60) as (url, _), Rpc(url) as rpc, Rpc(url) as node:
+        database, custody = open_custody(settings)
+
+        def mine() -> None:
+            for _ in range(CONFIRMATIONS + 1):
+                node.call("evm_mine", [])
+
+        def params(actors: Actors) -> DeploymentParams:
+            first = clock.now() - clock.now() % 86_400
+            return DeploymentParams(actors=actors, epoch_first_start=first, epoch_length=7_776_000)
+
+        chain, free = Chain(rpc, finality=CONFIRMATIONS), FeePolicy(0, 0)
+        path = settings.deployment_path
+        deployment = ensure_deployment(
+            database, custody, rpc, chain, clock, path, params, free, mine
+        )
+        mirror = open_mirror(settings.mirror_dsn)
+        indexer = Indexer(rpc, deployment, mirror, confirmations=CONFIRMATIONS)
+        gateway = Gateway(
+            settings,
+            clock=clock,
+            database=database,
+            custody=custody,
+            rpc=rpc,
+            deployment=deployment,
+            mirror=mirror,
+            advance_mirror=indexer.run_once,
+        )
+        zygote = Zygote()
+        town = RelayTown(url, node, settings, gateway, indexer, zygote)
+        try:
+            town.baker = gateway.onboard_merchants(
+                [NewMerchant("Baker", "baker", deposit=10**9)], mine=mine
+            )[0]
+            found = gateway.ensure_members([f"card-{n}" for n in range(4)])
+            town.people = list(found.values())
+            gateway.drain(mine=mine)
+            # Nobody here relays from now on: what it held is free at once.
+            gateway.relay.stop()
+            yield town
+        finally:
+            zygote.close()
+            gateway.stop()
+            mirror.dispose()

@@ -1,0 +1,89 @@
+"""Relays in processes of their own on one PostgreSQL: frozen, thawed, killed, many at once."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.gateway.relay_town import RelayTown, open_town, state_of, wait_for
+
+SOAK = pytest.mark.soak
+LEASE_S = 0.8
+
+
+@pytest.fixture
+def town(tmp_path: Path, postgres_url: str) -> Iterator[RelayTown]:
+    with open_town(tmp_path, postgres_url, lease_s=LEASE_S, relayers=2) as found:
+        yield found
+
+
+@pytest.mark.parametrize(
+    "window",
+    [
+        # In the middle of a transaction, which holds rows: PostgreSQL ends its session.
+        "settle.before_release:1",
+        *(
+            pytest.param(f"{name}:1", marks=SOAK)
+            for name in (
+                "seal.before_commit",
+                "seal.signed_not_stored",
+                "relay.reserved",
+                "relay.signed_not_stored",
+                "relay.stored_not_sent",
+                "relay.sent_not_marked",
+                "settle.receipt_not_stored",
+            )
+        ),
+    ],
+)
+def test_relay__frozen_past_its_lease_and_thawed__does_no_harm(
+    town: RelayTown, window: str
+) -> None:
+    frozen = town.relay(f"{window}:STOP")
+    with town.following():
+        town.issue(20)
+        wait_for(lambda: state_of(frozen) == "T", f"{window} was not passed")
+        other = town.relay()
+        wait_for(town.is_final, town.gateway.orders_by_state)
+        town.issue(20)
+        os.kill(frozen, signal.SIGCONT)
+        wait_for(town.is_final, town.gateway.orders_by_state)
+        town.check()
+        # The one that slept works again, alone.
+        os.kill(other, signal.SIGTERM)
+        town.issue(20)
+        wait_for(town.is_final, town.gateway.orders_by_state)
+    town.check()
+    assert state_of(frozen) in "SR"
+
+
+@SOAK
+def test_relay__three_processes_stopped_and_killed_at_random__loses_and_doubles_nothing(
+    town: RelayTown, soak_seed: int
+) -> None:
+    dice = random.Random(soak_seed)
+    sys.stderr.write(f"seed {soak_seed}\n")
+    pids = [town.relay() for _ in range(3)]
+    with town.following():
+        for number in range(12):
+            town.issue(dice.randrange(1, 60))
+            at = dice.randrange(len(pids))
+            kind = dice.choice(("kill", "stop"))
+            sys.stderr.write(f"{number}: {kind} of process {at}\n")
+            if kind == "kill":
+                os.kill(pids[at], signal.SIGKILL)
+                pids[at] = town.relay()
+                continue
+            os.kill(pids[at], signal.SIGSTOP)
+            time.sleep(dice.uniform(0.1, 3 * LEASE_S))
+            os.kill(pids[at], signal.SIGCONT)
+        wait_for(town.is_final, town.gateway.orders_by_state)
+    town.check()
+    sys.stderr.write(f"verdict: {town.issued} orders, each once; mirror = chain\n")
