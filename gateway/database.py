@@ -26,6 +26,10 @@ LOCK_WAIT_MS = 10_000
 # A transaction of ours never pauses for so long, unless its process is frozen or its machine gone.
 # PostgreSQL then ends the session, so that its locks hold up nobody; its commit fails.
 IDLE_MAX_S = 15.0
+# And none takes so long in all. From version 17 on; needed, since a session that pauses behind
+# pipelined statements (executemany) is not ended by the limit on pauses (seen on 18).
+TRANSACTION_TIMEOUT_SINCE = 170_000
+TRANSACTION_MIN_S = 3.0
 
 
 class Database:
@@ -85,7 +89,7 @@ def _open(url: str, idle_max_s: float) -> Engine:
         engine = create_engine(parsed, connect_args={"timeout": LOCK_WAIT_MS / 1000})
         _prepare_sqlite(engine)
         return engine
-    return create_engine(
+    engine = create_engine(
         parsed.set(drivername="postgresql+psycopg"),
         pool_size=10,
         max_overflow=20,
@@ -95,6 +99,15 @@ def _open(url: str, idle_max_s: float) -> Engine:
             f"-cidle_in_transaction_session_timeout={int(idle_max_s * 1000)}"
         },
     )
+    limit_ms = int(max(2 * idle_max_s, TRANSACTION_MIN_S) * 1000)
+
+    @event.listens_for(engine, "connect")
+    def _on_connect(connection: Any, _record: object) -> None:
+        if connection.info.server_version >= TRANSACTION_TIMEOUT_SINCE:
+            connection.execute(f"SET transaction_timeout = {limit_ms}")
+            connection.commit()
+
+    return engine
 
 
 def _prepare_sqlite(engine: Engine) -> None:
@@ -125,9 +138,17 @@ def migrate(database: Database, revision: str = "head") -> None:
             connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
             # Two processes that start at once: the second waits, then finds nothing to do.
             connection.execute(text("SELECT pg_advisory_xact_lock(4607182418)"))
+            _without_time_limit(connection)
         config = _config()
         config.attributes["connection"] = connection
         command.upgrade(config, revision)
+
+
+def _without_time_limit(connection: Connection) -> None:
+    """A migration may take as long as it takes."""
+    connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
+    if (connection.dialect.server_version_info or ()) >= (17,):
+        connection.execute(text("SET LOCAL transaction_timeout = 0"))
 
 
 def current_revision(database: Database) -> str | None:

@@ -37,7 +37,8 @@
         │   ├── TooManyWebhookEndpoints 409
         │   └── WebhookEndpointOff    409  switched off, or gone; switch it on first
         ├── NotReady                  503  the chain or the mirror cannot be asked now; try again
-        │   └── LeaseLost             503  another process does this work now
+        │   ├── LeaseLost             503  another process does this work now
+        │   └── Closed                503  an incident keeps this closed until somebody acts
         ├── SettingsWrong             500  a setting that cannot be followed; said at start
         └── CustodyError              500  a secret cannot be opened; never carries the secret
             ├── MasterKeyUnsafe       500
@@ -295,6 +296,12 @@ class LeaseLost(NotReady):
     """Another process has taken this work over; nothing was written."""
 
     code = "lease_lost"
+
+
+class Closed(NotReady):
+    """An incident keeps accepting or relaying closed until a person has acted."""
+
+    code = "closed"
 
 
 class CustodyError(GatewayError):

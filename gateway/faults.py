@@ -18,6 +18,8 @@ POINTS: Final = (
     "seal.sealed",
     "relay.reserved",
     "relay.signed_not_stored",
+    "relay.bump_signed_not_stored",
+    "relay.bump_stored_not_sent",
     "relay.stored_not_sent",
     "relay.sent_reply_not_read",
     "relay.sent_not_marked",

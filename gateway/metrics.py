@@ -15,6 +15,7 @@ from sqlalchemy import func, select
 
 from gateway.codes import AttemptState, BatchState, State, has, lives
 from gateway.observe import counters
+from gateway.relay import incidents, status
 from gateway.service import Gateway
 from gateway.tables import attempts, batches, nonce_slots, orders
 from wallet_sdk.errors import BanyanError
@@ -58,9 +59,7 @@ class _OrderBook(Collector):
         """Gauges of the order book, the relay and the mirror, as they are now."""
         yield from self._waiting()
         yield from self._lag()
-        stopped = GaugeMetricFamily("banyan_relay_stopped", "1: the relay stopped for good.")
-        stopped.add_metric([], float(self._gateway.relay.stopped_by is not None))
-        yield stopped
+        yield from self._relay()
         free = shutil.disk_usage(self._gateway.settings.data_dir).free
         yield _gauge("banyan_disk_free_bytes", "Free where the data folder lies.", free)
 
@@ -108,6 +107,28 @@ class _OrderBook(Collector):
         yield _gauge("banyan_batches_held_back", "Batches that a key will not sign.", held_back)
         yield _gauge("banyan_slots_live", "Nonces of relayers in flight.", slots)
         yield _gauge("banyan_attempts_unmined", "Signed transactions in no block.", unmined)
+
+    def _relay(self) -> Iterable[Metric]:
+        """Incidents, and what each relayer holds and waits for."""
+        with self._gateway.database.read() as connection:
+            closed = incidents.closing(connection) is not None
+            open_now = incidents.counts(connection)
+            lines = status.lines(connection, self._gateway.clock.now())
+        yield _gauge("banyan_relay_stopped", "1: closed until it is reconciled.", closed)
+        counted = GaugeMetricFamily("banyan_incidents_open", "Open incidents.", labels=["kind"])
+        for kind, count in open_now.items():
+            counted.add_metric([kind], count)
+        yield counted
+        for name, key, meaning in (
+            ("banyan_relayer_balance_wei", "balance_wei", "Coin of a relayer, wei."),
+            ("banyan_relayer_in_flight", "in_flight", "Nonces of an account in no block yet."),
+            ("banyan_relayer_oldest_seconds", "oldest_waits_s", "Age of the oldest of them."),
+        ):
+            family = GaugeMetricFamily(name, meaning, labels=["relayer"])
+            for line in lines:
+                if line[key] is not None:
+                    family.add_metric([line["relayer"]], float(line[key]))
+            yield family
 
     def _lag(self) -> Iterable[Metric]:
         """How far the mirror is behind the chain; left out where either cannot be asked."""

@@ -22,7 +22,7 @@ from gateway.database import Database
 from gateway.embedded import EmbeddedChain, MinedBlock
 from gateway.operator.deploy import ensure_deployment
 from gateway.relay.chain import Chain
-from gateway.relay.send import FeePolicy
+from gateway.relay.fees import FeePolicy
 from gateway.service import Gateway, open_custody
 from gateway.settings import Settings
 from gateway.web.router import pages_router

@@ -4,6 +4,7 @@ Several such processes share one PostgreSQL order book; any of them may relay, a
 nothing else. The mirror is filled by `banyan index run` elsewhere.
 """
 
+import logging
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
@@ -11,12 +12,17 @@ from fastapi import FastAPI
 
 from gateway.app import make_app
 from gateway.clock import WallClock
+from gateway.errors import InvalidRequest
+from gateway.relay.nodes import Nodes
 from gateway.service import Gateway, open_custody
 from gateway.settings import Settings
 from gateway.web.router import pages_router
 from indexer.database import open_mirror
 from wallet_sdk.contracts import Deployment, Network
+from wallet_sdk.errors import RpcUnavailable
 from wallet_sdk.rpc import Rpc
+
+log = logging.getLogger(__name__)
 
 RPC_TIMEOUT_S = 30.0
 
@@ -44,12 +50,31 @@ def open_relay(settings: Settings, rpc_url: str) -> Iterator[Gateway]:
         yield gateway
 
 
+def nodes_of(urls: str, deployment: Deployment) -> Nodes:
+    """The nodes of these URLs (several: separated by commas), each that answers checked.
+
+    Raises DeploymentInvalid: a node serves another network; RpcUnavailable: none answers.
+    """
+    rpcs = [Rpc(url.strip(), timeout_s=RPC_TIMEOUT_S) for url in urls.split(",") if url.strip()]
+    if not rpcs:
+        raise InvalidRequest("name the chain: at least one URL")
+    silent: list[RpcUnavailable] = []
+    for rpc in rpcs:
+        try:
+            Network(rpc, deployment).check()
+        except RpcUnavailable as error:
+            log.warning("a node does not answer yet: %s", error)
+            silent.append(error)
+    if len(silent) == len(rpcs):
+        raise silent[-1]
+    return Nodes(rpcs, chain_id=deployment.chain_id, genesis=deployment.genesis_hash)
+
+
 @contextmanager
 def _gateway(settings: Settings, rpc_url: str) -> Iterator[Gateway]:
     with ExitStack() as stack:
         deployment = Deployment.load(settings.deployment_path)
-        rpc = stack.enter_context(Rpc(rpc_url, timeout_s=RPC_TIMEOUT_S))
-        Network(rpc, deployment).check()
+        rpc = stack.enter_context(nodes_of(rpc_url, deployment))
         database, custody = open_custody(settings)
         stack.callback(database.close)
         mirror = open_mirror(settings.mirror_dsn)

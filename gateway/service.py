@@ -35,8 +35,8 @@ from gateway.orders.answers import Answer
 from gateway.orders.known import Request, hash_of
 from gateway.orders.writer import AcceptWriter
 from gateway.relay.chain import Chain
+from gateway.relay.fees import FeePolicy
 from gateway.relay.relay import Relay
-from gateway.relay.send import FeePolicy
 from gateway.settings import Settings
 from gateway.tables import orders
 from gateway.webhooks.delivery import Deliverer
@@ -138,6 +138,7 @@ class Gateway:
             interval_s=settings.relay_interval_s,
             relayers=settings.relayers,
             lease_s=settings.lease_s,
+            bump_after_s=settings.bump_after_s,
             advance_mirror=advance_mirror,
         )
         self.writer = AcceptWriter(

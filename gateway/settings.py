@@ -31,7 +31,11 @@ class Settings(FromEnvironment):
         description="SQLAlchemy URL of the mirror; default: mirror.db in the data folder.",
     )
     rpc_url: SecretStr | None = Field(
-        default=None, description="JSON-RPC of the chain; the embedded network fills it in itself."
+        default=None,
+        description=(
+            "JSON-RPC of the chain: one URL, or several separated by commas; the embedded network "
+            "fills it in itself."
+        ),
     )
     anvil: Path | None = Field(
         default=None,
@@ -50,11 +54,20 @@ class Settings(FromEnvironment):
         default=None,
         ge=0,
         description=(
-            "Highest fee a gas, wei. 0: relaying is free. Unset: twice the base fee that "
-            "the node tells."
+            "Most wei a gas that is ever offered. 0: relaying is free. Offered is twice the base "
+            "fee, under this cap; above it transactions wait for the base fee to fall. "
+            "Unset: no cap."
         ),
     )
     tip_wei: int = Field(default=0, ge=0, description="Priority fee a gas, wei.")
+    bump_after_s: int = Field(
+        default=45,
+        ge=1,
+        description=(
+            "A relayer's oldest transaction that is in no block after so many seconds is offered "
+            "again at a higher fee."
+        ),
+    )
     group_requests_max: int = Field(
         default=256, ge=1, le=4096, description="Requests that share one commit, at most."
     )

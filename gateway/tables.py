@@ -360,6 +360,41 @@ facts = Table(
     Column("value", Text, nullable=False),
 )
 
+relayers = Table(
+    "relayers",
+    metadata,
+    # What each relayer's account held when it was last looked at. Wei as decimal digits: it has
+    # more than 64 bits.
+    Column("address", LargeBinary(20), primary_key=True),
+    Column("balance_wei", Text, nullable=False),
+    # What one full transaction may cost now; who holds less is set aside.
+    Column("needed_wei", Text, nullable=False),
+    Column("checked_at", BigInteger, nullable=False),
+    Column("set_aside_at", BigInteger),
+)
+
+incidents = Table(
+    "incidents",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("kind", Text, nullable=False),
+    # Whom or what it is about: a relayer's address, a block, a node.
+    Column("subject", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("noticed_at", BigInteger, nullable=False),
+    # The cause went away by itself, or a person has taken note.
+    Column("ended_at", BigInteger),
+    Column("acknowledged_at", BigInteger),
+    Column("acknowledged_by", Text),
+    Index(
+        "incidents_open",
+        "kind",
+        "subject",
+        sqlite_where=text("ended_at IS NULL AND acknowledged_at IS NULL"),
+        postgresql_where=text("ended_at IS NULL AND acknowledged_at IS NULL"),
+    ),
+)
+
 leases = Table(
     "leases",
     metadata,

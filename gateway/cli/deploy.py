@@ -9,7 +9,7 @@ from gateway.cli.common import DataOption, JsonOption, network_of, settings_of
 from gateway.clock import WallClock
 from gateway.operator.deploy import ensure_deployment
 from gateway.relay.chain import Chain
-from gateway.relay.send import FeePolicy
+from gateway.relay.fees import FeePolicy
 from gateway.service import open_custody
 from indexer.cli.output import answer, failing
 from wallet_sdk.contracts import Deployment

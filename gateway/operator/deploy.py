@@ -24,8 +24,9 @@ from gateway.database import Database
 from gateway.errors import NotReady, WrongChain
 from gateway.operator import calls
 from gateway.relay.chain import Chain
+from gateway.relay.fees import FeePolicy
 from gateway.relay.lines import Lines
-from gateway.relay.send import FeePolicy, Sender
+from gateway.relay.send import Sender
 from gateway.relay.settle import Settler
 from gateway.relay.slots import SlotKeeper
 from gateway.tables import batches, facts

@@ -5,10 +5,12 @@ a transaction is sorted into the few cases that matter.
 """
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Literal
 
+from gateway.relay.nodes import Nodes
 from wallet_sdk.errors import RpcError
 from wallet_sdk.rpc import Rpc
 from wallet_sdk.types import address_of, from_hex, to_hex
@@ -72,6 +74,10 @@ class Chain:
         self.rpc = rpc
         self._finality = finality
 
+    def decision(self) -> AbstractContextManager[None]:
+        """Until its end all answers come from one node, where there are several."""
+        return self.rpc.decision() if isinstance(self.rpc, Nodes) else nullcontext()
+
     def chain_id(self) -> int:
         """The chain that the node serves."""
         return int(self.rpc.call("eth_chainId"), 16)
@@ -95,10 +101,18 @@ class Chain:
             return None
         return latest if self._finality == 0 else self.block(latest.number - self._finality)
 
-    def transaction_count(self, address: bytes, at: int | str = "latest") -> int:
-        """How many nonces of the address are used up at that block."""
+    def transaction_count(self, address: bytes, at: int | str | bytes = "latest") -> int:
+        """How many nonces of the address are used up at that block (number, tag or hash)."""
         answer = self.rpc.call("eth_getTransactionCount", [address_of(address), _at(at)])
         return int(answer, 16)
+
+    def balances(self, addresses: Sequence[bytes]) -> dict[bytes, int]:
+        """Coin by address at the latest block, wei."""
+        asked = [("eth_getBalance", [address_of(a), "latest"]) for a in addresses]
+        return {
+            address: int(answer, 16)
+            for address, answer in zip(addresses, self.rpc.batch(asked), strict=True)
+        }
 
     def base_fee(self) -> int:
         """Base fee of the latest block, wei a gas."""
@@ -122,7 +136,9 @@ class Chain:
         return [None if answer is None else _receipt(answer, of) for answer in answers]
 
 
-def _at(at: int | str) -> str:
+def _at(at: int | str | bytes) -> Any:
+    if isinstance(at, bytes):
+        return {"blockHash": to_hex(at), "requireCanonical": True}
     return hex(at) if isinstance(at, int) else at
 
 

@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from sqlalchemy import Connection, func, select
 
@@ -14,15 +15,19 @@ from gateway.clock import NetworkClock
 from gateway.codes import Kind, State, has, lives
 from gateway.custody import Custody
 from gateway.database import Database
-from gateway.errors import NotReady, ReorgBelowFinality
+from gateway.errors import Closed, GatewayError, NotReady, ReorgBelowFinality, WrongChain
 from gateway.model import DrainResult
 from gateway.operator.calls import open_calls
-from gateway.relay import leases
+from gateway.relay import incidents, leases, status
 from gateway.relay.chain import Chain
+from gateway.relay.fees import FeePolicy
+from gateway.relay.funds import Funds
+from gateway.relay.incidents import Incident
 from gateway.relay.leases import Fenced, Leases
 from gateway.relay.lines import Lines
+from gateway.relay.nodes import Nodes
 from gateway.relay.seal import Sealer
-from gateway.relay.send import FeePolicy, Sender
+from gateway.relay.send import Sender
 from gateway.relay.settle import Settled, Settler
 from gateway.relay.slots import SlotKeeper
 from gateway.tables import batches, orders
@@ -38,7 +43,9 @@ IDLE_PAUSE_S = 0.02
 # With `mine` the chain cannot be slow: a few rounds without movement mean that nothing will move.
 IDLE_ROUNDS_MAX = 3
 
+# After a node said nothing, or that it is busy; as long as it asks for, within reason.
 BACK_PRESSURE_S = 1.0
+BACK_PRESSURE_MAX_S = 60.0
 
 
 class Relay:
@@ -58,6 +65,7 @@ class Relay:
         interval_s: float,
         relayers: int,
         lease_s: float,
+        bump_after_s: int,
         advance_mirror: Callable[[], None],
     ) -> None:
         deployment = network.deployment
@@ -67,29 +75,45 @@ class Relay:
         fenced = Fenced(database, self._leases)
         self._advance_mirror = advance_mirror
         self._interval_s = interval_s
+        self._clock = clock
+        self._chain = chain
+        if isinstance(chain.rpc, Nodes):
+            chain.rpc.on_wrong = self._wrong_node
+        self._funds = Funds(fenced, chain, clock, fee_policy)
         self._sealer = Sealer(fenced, custody, clock, deployment, order_ttl_s, books)
         self._slots = SlotKeeper(fenced, chain, clock, deployment.chain_id)
         coalition = deployment.address("Coalition")
-        self._sender = Sender(fenced, custody, chain, clock, coalition, fee_policy)
+        self._sender = Sender(fenced, custody, chain, clock, coalition, fee_policy, bump_after_s)
         self._settler = Settler(fenced, chain, network, books, clock)
         # One scan at a time in this process: `drain` and the thread take turns.
         self._turn = threading.Lock()
         self._woken = threading.Event()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
-        self.stopped_by: str | None = None
+        self._closed_by: str | None = None
+        self._stopped_by: str | None = None
 
     @property
     def name(self) -> str:
         """Under which name this process holds leases."""
         return self._leases.holder
 
+    @property
+    def stopped_by(self) -> str | None:
+        """Why this process does not relay, for as long as nobody acts; None: it does."""
+        return self._stopped_by or self._closed_by
+
+    def trouble(self) -> str | None:
+        """Why nothing is carried to the chain now, whichever process does it; None: all is well."""
+        with self._database.read() as connection:
+            return status.trouble(connection, self._pool) or self.stopped_by
+
     # ---- one pass
 
     def send(self) -> int:
         """Seals and sends what waits, as far as the leases reach. Returns how much moved.
 
-        Raises RpcUnavailable, LeaseLost.
+        Raises RpcUnavailable, LeaseLost, Closed.
         """
         with self._turn:
             held = self._hold()
@@ -97,19 +121,40 @@ class Relay:
             lines = self._lines(held)
             if not lines.fences and not lines.calls:
                 return sealed
-            return sealed + self._slots.run_once(lines) + self._sender.run_once(lines)
+            with self._chain.decision():
+                lines = replace(lines, set_aside=self._funds.run_once(lines))
+                moved = self._funds.hand_over(lines) + self._slots.run_once(lines)
+                return sealed + moved + self._sender.run_once(lines)
 
     def settle(self) -> Settled:
         """Looks at what became of it.
 
-        Raises RpcUnavailable, NotReady, LeaseLost, ReorgBelowFinality.
+        Raises RpcUnavailable, NotReady, LeaseLost, Closed, ReorgBelowFinality.
         """
         with self._turn:
             if leases.SETTLING not in self._hold():
                 return Settled()
-            return self._settler.run_once()
+            try:
+                with self._chain.decision():
+                    return self._settler.run_once()
+            except ReorgBelowFinality as error:
+                self._note(Incident.REORG_BELOW_FINALITY, f"block {error.values['block']}", error)
+                raise
+
+    def _wrong_node(self, name: str, what: str) -> None:
+        with self._database.write() as connection:
+            incidents.note(connection, Incident.WRONG_CHAIN, name, what, self._clock.now())
+
+    def _note(self, kind: Incident, subject: str, error: GatewayError) -> None:
+        with self._database.write() as connection:
+            incidents.note(connection, kind, subject, error.message, self._clock.now())
 
     def _hold(self) -> frozenset[str]:
+        with self._database.read() as connection:
+            closed = incidents.closing(connection)
+        self._closed_by = closed
+        if closed is not None:
+            raise Closed(f"the relay is closed: {closed}")
         lines = [leases.line(relayer) for relayer in self._pool]
         return self._leases.hold([leases.SEALING, leases.SETTLING, leases.CALLS, *lines])
 
@@ -191,11 +236,17 @@ class Relay:
             except (RpcUnavailable, NotReady) as error:
                 # Back-pressure is never failure: everything stays as it is stored.
                 log.warning("the relay waits: %s", error)
-                pause = BACK_PRESSURE_S
-            except ReorgBelowFinality as error:
+                asked = getattr(error, "retry_after_s", None) or 0.0
+                pause = max(BACK_PRESSURE_S, min(asked, BACK_PRESSURE_MAX_S))
+            except WrongChain as error:
+                # Nothing here can mend that: whoever starts us again has other nodes.
                 log.critical("the relay has stopped: %s", error)
-                self.stopped_by = str(error)
+                self._stopped_by = error.message
                 return
+            except ReorgBelowFinality as error:
+                # Stored as an incident: every process stays closed until it is reconciled.
+                log.critical("the relay is closed: %s", error)
+                pause = BACK_PRESSURE_S
             except Exception:
                 log.exception("a scan of the relay failed; it is tried again")
                 pause = BACK_PRESSURE_S

@@ -5,14 +5,18 @@ An ordinary path: nothing is lost, since what was signed is stored and goes out 
 
 import logging
 from collections.abc import Sequence
+from typing import Any
 
 from sqlalchemy import Connection, and_, select, union, update
 
 from gateway.codes import AttemptState, BatchState, SlotState, State, has, lives
 from gateway.orders.known import parts
 from gateway.orders.moves import move
+from gateway.relay import incidents
+from gateway.relay.incidents import Incident
 from gateway.tables import attempts, batches, nonce_slots, orders
 from gateway.webhooks.events import Event
+from wallet_sdk.types import address_of
 
 log = logging.getLogger(__name__)
 
@@ -86,21 +90,17 @@ def take_back(connection: Connection, gone: Sequence[BlockId], now: int) -> int:
     return moved
 
 
-def give_up_slots(connection: Connection, slot_ids: Sequence[int], now: int) -> int:
-    """These nonces are used up without us: their batches need other slots."""
+def give_up_slots(connection: Connection, slots: Sequence[Any], now: int) -> int:
+    """These nonces (rows of id, relayer, nonce) are used up without us: what they carry goes on
+    others.
+    """
     c = nonce_slots.c
-    for part in parts(list(slot_ids)):
-        log.error("%d nonces of a relayer were used by somebody else", len(part))
-        inside = select(batches.c.id).where(
-            batches.c.slot_id.in_(part), batches.c.state == BatchState.SEALED.value
-        )
-        batch_ids = list(connection.execute(inside).scalars())
-        for some in parts(batch_ids):
-            which = and_(orders.c.batch_id.in_(some), orders.c.state == State.SUBMITTED.value)
-            move(connection, which, Event.DELAYED, now, state=State.BATCHED.value)
-            connection.execute(
-                update(batches).where(batches.c.id.in_(some)).values(slot_id=None, changed_at=now)
-            )
+    for slot in slots:
+        told = f"nonce {slot.nonce} was used up by a transaction that is not ours"
+        named = address_of(bytes(slot.relayer))
+        incidents.note(connection, Incident.STRANGERS_NONCE, named, told, now)
+    for part in parts([slot.id for slot in slots]):
+        _free(connection, part, now)
         connection.execute(
             update(attempts)
             .where(attempts.c.slot_id.in_(part), attempts.c.state < AttemptState.FINAL.value)
@@ -111,4 +111,27 @@ def give_up_slots(connection: Connection, slot_ids: Sequence[int], now: int) -> 
             .where(c.id.in_(part))
             .values(state=SlotState.STRANGERS.value, changed_at=now)
         )
-    return len(slot_ids)
+    return len(slots)
+
+
+def relieve(connection: Connection, slot_ids: Sequence[int], now: int) -> int:
+    """What waits on these nonces may go out on others. Returns how many batches that were.
+
+    The signed bytes stay: whichever transaction is mined first, each order takes effect once.
+    """
+    return sum(_free(connection, part, now) for part in parts(list(slot_ids)))
+
+
+def _free(connection: Connection, slot_ids: Sequence[int], now: int) -> int:
+    c = batches.c
+    inside = select(c.id).where(
+        c.slot_id.in_(slot_ids), c.state == BatchState.SEALED.value, c.block_number.is_(None)
+    )
+    batch_ids = list(connection.execute(inside).scalars())
+    for some in parts(batch_ids):
+        which = and_(orders.c.batch_id.in_(some), orders.c.state == State.SUBMITTED.value)
+        move(connection, which, Event.DELAYED, now, state=State.BATCHED.value)
+        connection.execute(
+            update(batches).where(c.id.in_(some)).values(slot_id=None, changed_at=now)
+        )
+    return len(batch_ids)

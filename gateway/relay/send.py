@@ -7,7 +7,6 @@ receipt is there; a node that knows them already says so, and that is fine.
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import bindparam, insert, select, update
@@ -19,11 +18,13 @@ from gateway.custody import Custody
 from gateway.database import Database
 from gateway.relay import tell
 from gateway.relay.chain import Chain, Sent
+from gateway.relay.fees import FeePolicy
 from gateway.relay.lines import Lines
+from gateway.relay.replace import Replacer, sign, still_inside
 from gateway.relay.slots import by_slot
-from gateway.relay.transactions import Fees, build
-from gateway.tables import attempts, batches, nonce_slots
-from wallet_sdk.types import Address, digest_bytes
+from gateway.relay.transactions import Fees
+from gateway.tables import attempts, nonce_slots
+from wallet_sdk.types import Address
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +33,11 @@ SLOTS_MAX = 32
 # Offered bytes that are in no block after so many seconds are offered again: a pool forgets, and
 # a transaction under the base fee vanishes without an error.
 OFFER_AGAIN_S = 15
+
+# The head of a line that is in no block after so many seconds of network time is outbid.
+BUMP_AFTER_S = 45
+
+TAKEN = (Sent.TAKEN, Sent.KNOWN, Sent.NONCE_USED)
 
 _OFFERED = (
     update(attempts)
@@ -45,20 +51,6 @@ _OFFERED = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class FeePolicy:
-    """Fees from the settings: a fixed cap, or twice the base fee that the node tells."""
-
-    cap_wei: int | None
-    tip_wei: int
-
-    def fees(self, chain: Chain) -> Fees:
-        """Fees of a new attempt."""
-        if self.cap_wei is not None:
-            return Fees(self.cap_wei, min(self.tip_wei, self.cap_wei))
-        return Fees(2 * chain.base_fee() + self.tip_wei, self.tip_wei)
-
-
 class Sender:
     """Signs, stores and offers."""
 
@@ -70,6 +62,7 @@ class Sender:
         clock: NetworkClock,
         coalition: Address,
         fee_policy: FeePolicy,
+        bump_after_s: int = BUMP_AFTER_S,
     ) -> None:
         self._database = database
         self._custody = custody
@@ -77,17 +70,21 @@ class Sender:
         self._clock = clock
         self._coalition = coalition
         self._fee_policy = fee_policy
+        self._replacer = Replacer(
+            database, custody, chain, clock, coalition, fee_policy, bump_after_s
+        )
         # When each attempt was last offered by this process (monotonic seconds). A new process
         # has offered nothing and begins with everything.
         self._offered: dict[int, float] = {}
 
     def run_once(self, lines: Lines) -> int:
-        """Fills and offers. Returns how many transactions were handed over.
+        """Fills, outbids what is too cheap, offers. Returns how many transactions were handed over.
 
         Raises RpcUnavailable; what was stored by then goes out at the next scan.
         """
         while self._fill(lines):
             pass
+        self._replacer.run_once(lines)
         return self._offer(lines)
 
     # ---- fill
@@ -106,28 +103,17 @@ class Sender:
             ).all()
             if not slots:
                 return False
-            query = select(batches.c.id, batches.c.slot_id, batches.c.kind, batches.c.wire)
-            query = query.where(batches.c.slot_id.in_([slot.id for slot in slots]))
-            inside = by_slot(connection.execute(query.order_by(batches.c.id)).all())
-        fees = self._fee_policy.fees(self._chain)
-        rows = [self._sign(slot, inside[slot.id], fees) for slot in slots]
+            inside = by_slot(still_inside(connection, [slot.id for slot in slots]))
+        fees, now = self._fee_policy.fees(self._chain), self._clock.now()
+        rows = [self._sign(slot, inside[slot.id], fees, now) for slot in slots]
         faults.point("relay.signed_not_stored")
         self._store(rows)
         return len(slots) == SLOTS_MAX
 
-    def _sign(self, slot: Any, inside: Sequence[Any], fees: Fees) -> dict[str, Any]:
-        signer = self._custody.signer(bytes(slot.relayer))
-        raw, tx_hash = signer.sign_transaction(build(slot, inside, self._coalition, fees))
-        return {
-            "slot_id": slot.id,
-            "purpose": Purpose.PAYLOAD.value,
-            "state": AttemptState.SIGNED.value,
-            "hash": digest_bytes(tx_hash),
-            "raw": raw,
-            "fee_cap": fees.cap,
-            "tip": fees.tip,
-            "signed_at": self._clock.now(),
-        }
+    def _sign(self, slot: Any, inside: Sequence[Any], fees: Fees, now: int) -> dict[str, Any]:
+        # What it was reserved for may have ended meanwhile; the nonce still has to be used up.
+        purpose = Purpose.PAYLOAD if inside else Purpose.NOOP
+        return sign(self._custody, slot, inside, self._coalition, fees, purpose, now)
 
     def _store(self, rows: Sequence[dict[str, Any]]) -> None:
         with self._database.write() as connection:
@@ -157,15 +143,15 @@ class Sender:
                     ~has(attempts.c.state, AttemptState.MINED),
                     lines.has(nonce_slots.c.relayer),
                 )
-                .order_by(nonce_slots.c.relayer, nonce_slots.c.nonce, attempts.c.id)
+                .order_by(nonce_slots.c.relayer, nonce_slots.c.nonce, attempts.c.id.desc())
             ).all()
         self._offered = {a.id: self._offered[a.id] for a in waiting if a.id in self._offered}
         until = time.monotonic() - OFFER_AGAIN_S
-        due = [a for a in waiting if self._offered.get(a.id, until) <= until]
         offered = []
         try:
-            for attempt in due:
-                offered.append(self._hand_over(attempt))
+            for newest_first in by_slot(waiting).values():
+                if self._offered.get(newest_first[0].id, until) <= until:
+                    offered += self._hand_over_one(newest_first)
         finally:
             # Also where the node fell silent in the middle: what it has taken is marked.
             if offered:
@@ -174,14 +160,25 @@ class Sender:
                     connection.execute(_OFFERED, offered)
         return len(offered)
 
-    def _hand_over(self, attempt: Any) -> dict[str, Any]:
+    def _hand_over_one(self, newest_first: Sequence[Any]) -> list[dict[str, Any]]:
+        """The newest attempt of a slot; where a node does not take it (funds), the ones before."""
+        offered = []
+        for attempt in newest_first:
+            said, row = self._hand_over(attempt)
+            offered.append(row)
+            if said in TAKEN:
+                break
+        return offered
+
+    def _hand_over(self, attempt: Any) -> tuple[Sent, dict[str, Any]]:
         faults.point("relay.stored_not_sent")
         with tell.offering(self._database, attempt.slot_id, bytes(attempt.hash)):
             said, message = self._chain.send(bytes(attempt.raw))
         faults.point("relay.sent_reply_not_read")
         self._offered[attempt.id] = time.monotonic()
-        if said not in (Sent.TAKEN, Sent.KNOWN, Sent.NONCE_USED):
+        if said not in TAKEN:
             # Not a failure of any order: the bytes stay and go again. What is wrong with them
             # (fees, funds) is for a fee bump or a person.
             log.warning("the node did not take a transaction (%s): %s", said.value, message)
-        return {"row_id": attempt.id, "now": self._clock.now(), "new_reason": message or None}
+        row = {"row_id": attempt.id, "now": self._clock.now(), "new_reason": message or None}
+        return said, row

@@ -6,7 +6,6 @@ a nonce that the chain has seen used without us is written down as a stranger's.
 relayer of the pool that has least in flight.
 """
 
-import logging
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -20,14 +19,13 @@ from gateway.codes import BatchState, Kind, SlotState, State, has, lives
 from gateway.database import Database
 from gateway.orders.known import parts
 from gateway.orders.moves import move
-from gateway.relay import gas
+from gateway.relay import gas, incidents
 from gateway.relay.chain import Chain
+from gateway.relay.incidents import Incident
 from gateway.relay.lines import Lines
 from gateway.tables import batches, nonce_slots, orders
 from gateway.webhooks.events import Event
 from wallet_sdk.types import address_of
-
-log = logging.getLogger(__name__)
 
 # Batches that one scan looks at; about ten full relay transactions.
 BATCHES_MAX = 2_000
@@ -195,12 +193,8 @@ class SlotKeeper:
         if highest is None:
             # A key that was in use before this order book began: nothing of ours is missing.
             return
-        log.error(
-            "nonces %d to %d of relayer %s were used by somebody else",
-            highest + 1,
-            used - 1,
-            address_of(relayer),
-        )
+        told = f"nonces {highest + 1} to {used - 1} were used by transactions that are not ours"
+        incidents.note(connection, Incident.STRANGERS_NONCE, address_of(relayer), told, now)
         rows = [
             {
                 "chain_id": self._chain_id,

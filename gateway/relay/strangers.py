@@ -33,9 +33,9 @@ class Strangers:
         if not unmined:
             return 0
         relayers = {bytes(slot.relayer) for slot in unmined}
-        used = {r: self._chain.transaction_count(r, final.number) for r in relayers}
-        lost = [slot.id for slot in unmined if slot.nonce < used[bytes(slot.relayer)]]
-        if not lost or self._some_mined(lost):
+        used = {r: self._chain.transaction_count(r, final.hash) for r in relayers}
+        lost = [slot for slot in unmined if slot.nonce < used[bytes(slot.relayer)]]
+        if not lost or self._some_mined([slot.id for slot in lost]):
             return 0
         with self._database.settle() as connection:
             return reorg.give_up_slots(connection, lost, self._clock.now())

@@ -33,9 +33,19 @@ def read_call(wire: bytes) -> tuple[Address | None, bytes]:
     return address_of(wire[1:21]), wire[21:]
 
 
+NOOP_GAS: Final = 21_000
+
+
 def build(slot: Any, inside: Sequence[Any], coalition: Address, fees: Fees) -> dict[str, Any]:
-    """The unsigned transaction that carries the batches `inside` (by id) on the nonce of `slot`."""
-    if inside[0].kind == Kind.CALL:
+    """The unsigned transaction that carries the batches `inside` (by id) on the nonce of `slot`.
+
+    With nothing inside it only uses up the nonce: nothing, sent to oneself.
+    """
+    to: Address | None
+    gas = slot.gas_limit
+    if not inside:
+        to, data, gas = address_of(bytes(slot.relayer)), b"", NOOP_GAS
+    elif inside[0].kind == Kind.CALL:
         (only,) = inside
         to, data = read_call(bytes(only.wire))
     else:
@@ -45,7 +55,7 @@ def build(slot: Any, inside: Sequence[Any], coalition: Address, fees: Fees) -> d
         "type": DYNAMIC_FEE,
         "chainId": slot.chain_id,
         "nonce": slot.nonce,
-        "gas": slot.gas_limit,
+        "gas": gas,
         "maxFeePerGas": fees.cap,
         "maxPriorityFeePerGas": fees.tip,
         "value": 0,

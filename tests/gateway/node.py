@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -19,7 +20,7 @@ from gateway.embedded.node import find_anvil
 from gateway.model import DrainResult, Member, Merchant, NewMerchant
 from gateway.operator.deploy import ensure_deployment
 from gateway.relay.chain import Chain
-from gateway.relay.send import FeePolicy
+from gateway.relay.fees import FeePolicy
 from gateway.service import Gateway, open_custody
 from gateway.settings import Settings
 from indexer.database import open_mirror
@@ -27,10 +28,11 @@ from indexer.sync import Indexer
 from tests.gateway.helpers import NOON, SetClock
 from wallet_sdk.deployment import Actors, DeploymentParams
 from wallet_sdk.rpc import Rpc
+from wallet_sdk.types import address_of
 
 EPOCH_S = 7_776_000
 FLAGS = "--port 0 --no-mining --order fifo --accounts 0 --hardfork osaka --gas-limit 60000000"
-FREE = FeePolicy(cap_wei=0, tip_wei=0)
+PLENTY = 10**21
 
 
 class Line(httpx.HTTPTransport):
@@ -126,17 +128,27 @@ def _url(process: subprocess.Popen[str], log: Path) -> str:
 
 
 @contextmanager
-def open_house(folder: Path, confirmations: int = 2) -> Iterator[NodeHouse]:
-    """A deployed network with a funded baker, ada and ben."""
-    with anvil() as (url, process):
+def open_house(
+    folder: Path, confirmations: int = 2, *, base_fee: int = 0, **given: Any
+) -> Iterator[NodeHouse]:
+    """A deployed network with a funded baker, ada and ben.
+
+    With a base fee (wei) every account of the network has plenty of coin; `given` are settings.
+    """
+    with anvil(base_fee=base_fee) as (url, process):
         node, line = Rpc(url), Line()
         # Waiting requests to a stopped node must not outlive the test's patience.
         rpc = Rpc(url, transport=line, timeout_s=3)
-        settings = Settings(
-            data_dir=folder, finality=confirmations, fee_cap_wei=0, relay_interval_s=0.05
-        )
+        standard = {"fee_cap_wei": None if base_fee else 0, "relay_interval_s": 0.05}
+        settings = Settings(data_dir=folder, finality=confirmations, **(standard | given))
         clock = SetClock(NOON + 1)
         database, custody = open_custody(settings)
+        if base_fee:
+            custody.ensure_network_keys(clock.now())
+            custody.ensure_relayers(settings.relayers, clock.now())
+            for account in (*custody.network_addresses().values(), *custody.relayers()):
+                named = account if isinstance(account, str) else address_of(account)
+                node.call("anvil_setBalance", [named, hex(PLENTY)])
 
         def mine() -> None:
             for _ in range(confirmations + 1):
@@ -152,7 +164,7 @@ def open_house(folder: Path, confirmations: int = 2) -> Iterator[NodeHouse]:
             clock,
             settings.deployment_path,
             _params,
-            FREE,
+            FeePolicy(settings.fee_cap_wei, settings.tip_wei),
             mine,
         )
         mirror = open_mirror(settings.mirror_dsn)

@@ -23,7 +23,7 @@ from gateway.clock import WallClock
 from gateway.model import Accepted, Member, Merchant, NewMerchant, NewOrder, OrderKind
 from gateway.operator.deploy import ensure_deployment
 from gateway.relay.chain import Chain
-from gateway.relay.send import FeePolicy
+from gateway.relay.fees import FeePolicy
 from gateway.service import Gateway, open_custody
 from gateway.settings import Settings
 from gateway.tables import members, merchants

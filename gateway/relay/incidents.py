@@ -1,0 +1,120 @@
+"""What happened that a person should know of: stored once, shown until it is over or acknowledged.
+
+Some of them keep the relay closed, in every process and over restarts, until a person has said what
+is to be done.
+"""
+
+import logging
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Any, Final
+
+from sqlalchemy import Connection, func, insert, select, update
+
+from gateway.tables import audit, incidents
+
+log = logging.getLogger(__name__)
+
+
+class Incident(StrEnum):
+    """Kinds of incidents."""
+
+    RELAYER_DRAINED = "relayer_drained"
+    STRANGERS_NONCE = "strangers_nonce"
+    REORG_BELOW_FINALITY = "reorg_below_finality"
+    WRONG_CHAIN = "wrong_chain"
+    BOOK_BEHIND_CHAIN = "book_behind_chain"
+
+
+CLOSING: Final = (Incident.REORG_BELOW_FINALITY, Incident.BOOK_BEHIND_CHAIN)
+"""Kinds that keep the relay closed: order book and chain tell different stories. `banyan reconcile`
+ends them; nobody can wave them through.
+"""
+
+HELP: Final[dict[Incident, str]] = {
+    Incident.RELAYER_DRAINED: "Send coin to the relayer; it comes back by itself.",
+    Incident.STRANGERS_NONCE: (
+        "Somebody else has the relayer's key. No point can move by it, but its coin can: make new "
+        "relayers, move what it holds, acknowledge."
+    ),
+    Incident.REORG_BELOW_FINALITY: (
+        "The chain has replaced a block that was final. Find out which history stands and let the "
+        "auditor run; then `banyan reconcile` matches the order book with the chain as it is."
+    ),
+    Incident.WRONG_CHAIN: "A node serves another chain than the deployment's. Mend its URL.",
+    Incident.BOOK_BEHIND_CHAIN: (
+        "The chain holds orders that this order book does not know: it was restored from an older "
+        "backup. Run `banyan reconcile`."
+    ),
+}
+
+_open = (incidents.c.ended_at.is_(None), incidents.c.acknowledged_at.is_(None))
+
+
+def note(connection: Connection, kind: Incident, subject: str, detail: str, now: int) -> bool:
+    """Writes the incident down unless it is open already. True: it is new."""
+    c = incidents.c
+    same = select(c.id).where(c.kind == kind.value, c.subject == subject, *_open)
+    if connection.execute(same).first() is not None:
+        return False
+    row = {"kind": kind.value, "subject": subject, "detail": detail, "noticed_at": now}
+    connection.execute(insert(incidents), row)
+    log.error("incident: %s %s: %s", kind.value, subject, detail)
+    return True
+
+
+def end(connection: Connection, kind: Incident, subject: str | None, now: int) -> int:
+    """The cause is gone (of all subjects: None). Returns how many ended."""
+    c = incidents.c
+    statement = update(incidents).where(c.kind == kind.value, *_open).values(ended_at=now)
+    if subject is not None:
+        statement = statement.where(c.subject == subject)
+    return connection.execute(statement).rowcount
+
+
+def acknowledge(connection: Connection, number: int, actor: str, now: int) -> bool:
+    """A person has taken note; False: there is no such open incident, or only `banyan reconcile`
+    ends it.
+    """
+    c = incidents.c
+    done = connection.execute(
+        update(incidents)
+        .where(c.id == number, c.kind.not_in(CLOSING), *_open)
+        .values(acknowledged_at=now, acknowledged_by=actor)
+    ).rowcount
+    if done:
+        row = {
+            "at": now,
+            "actor": actor,
+            "action": "acknowledge",
+            "subject": f"incident {number}",
+            "detail": "",
+        }
+        connection.execute(insert(audit), row)
+    return bool(done)
+
+
+def open_ones(connection: Connection) -> Sequence[Any]:
+    """Open incidents, the oldest first."""
+    return connection.execute(select(incidents).where(*_open).order_by(incidents.c.id)).all()
+
+
+def newest(connection: Connection, most: int) -> Sequence[Any]:
+    """Incidents of any state, the newest first."""
+    query = select(incidents).order_by(incidents.c.id.desc()).limit(most)
+    return connection.execute(query).all()
+
+
+def counts(connection: Connection) -> dict[str, int]:
+    """Open incidents by kind, all kinds named."""
+    query = select(incidents.c.kind, func.count()).where(*_open).group_by(incidents.c.kind)
+    found = {row[0]: int(row[1]) for row in connection.execute(query)}
+    return {kind.value: found.get(kind.value, 0) for kind in Incident}
+
+
+def closing(connection: Connection) -> str | None:
+    """Why nothing may be relayed now; None: nothing is in the way."""
+    c = incidents.c
+    query = select(c.id, c.kind, c.detail).where(c.kind.in_(CLOSING), *_open).limit(1)
+    row = connection.execute(query).one_or_none()
+    return None if row is None else f"{row.kind}: {row.detail} (incident {row.id})"
