@@ -118,6 +118,11 @@ class MirrorBooks:
         """Units of the settlement asset that a point stands for."""
         return self._network.deployment.face_value
 
+    def effects_since(self, block: int, limit: int, after_id: int) -> list[queries.Effect]:
+        """Effects of orders from `block` on, oldest first, at most `limit` behind `after_id`."""
+        with self._reading() as connection:
+            return queries.effects_since(connection, block, limit, after_id)
+
     def issue_price(self, at: int) -> int:
         """Face value + the dearer issue fee of the epochs at `at` and at the order's deadline."""
         schedule = self._network.deployment.schedule

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from gateway.errors import WrongChain
@@ -23,11 +23,17 @@ from wallet_sdk.types import Digest
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 REST_MIN_S, REST_MAX_S = 0.5, 30.0
 """How long a node rests after a failure: doubled each time, or as long as it asks for."""
 
+BEHIND_MAX = 2
+"""Blocks that a node may be behind the best one and still be taken: heads travel."""
+
 BEHIND_PATIENCE_S = 20.0
-"""So long no node need reach the highest block that was seen; then the chain itself went down."""
+"""So long no node need reach the highest block that was decided on; then the chain itself went
+down."""
 
 IDENTITY_EVERY_S = 5.0
 """How often a node that is the only one is asked which chain it serves."""
@@ -104,7 +110,7 @@ class Nodes(Rpc):
         for node in self._nodes:
             node.rpc.close()
 
-    def _ask(self, question: Callable[[Rpc], Any]) -> Any:
+    def _ask(self, question: Callable[[Rpc], T]) -> T:
         pinned = getattr(self._pinned, "node", None)
         if pinned is not None:
             return self._ask_one(pinned, question)
@@ -117,7 +123,7 @@ class Nodes(Rpc):
                 continue
         return self._ask_one(last, question)
 
-    def _ask_one(self, node: _Node, question: Callable[[Rpc], Any]) -> Any:
+    def _ask_one(self, node: _Node, question: Callable[[Rpc], T]) -> T:
         try:
             answer = question(node.rpc)
         except RpcUnavailable as error:
@@ -139,36 +145,49 @@ class Nodes(Rpc):
         return sorted(found, key=lambda node: max(node.rests_until - now, 0.0))
 
     def _choose(self) -> _Node:
-        candidates = self._candidates()
-        failure: RpcUnavailable | None = None
-        behind: list[tuple[int, _Node]] = []
-        for node in candidates:
-            try:
-                height = self._look(node, alone=len(self._nodes) == 1)
-            except RpcUnavailable as error:
-                failure = error
-                continue
-            if height is None or self._is_up_to_date(height):
-                return node
-            behind.append((height, node))
-        if behind and self._may_have_gone_down():
-            height, node = max(behind, key=lambda found: found[0])
-            log.error("no node has block %d any more; going on from %d", self._highest, height)
-            with self._lock:
-                self._highest, self._highest_at = height, time.monotonic()
+        if len(self._nodes) == 1:
+            (node,) = self._candidates()
+            self._look(node, alone=True)
             return node
-        if behind:
+        heights, failure = self._heights()
+        best = max(heights.values(), default=-1)
+        with self._lock:
+            for at, node in enumerate(self._nodes):
+                height = heights.get(at, -1)
+                if height >= self._highest and height >= best - BEHIND_MAX:
+                    # The first of those that are good enough: decisions do not wander.
+                    self._highest, self._highest_at = height, time.monotonic()
+                    return node
+            if heights and time.monotonic() - self._highest_at > BEHIND_PATIENCE_S:
+                log.error("no node has block %d any more; going on from %d", self._highest, best)
+                self._highest, self._highest_at = best, time.monotonic()
+                return self._nodes[max(heights, key=lambda at: heights[at])]
+        if heights:
             raise RpcUnavailable("decision", f"every node is behind block {self._highest}")
         self._candidates()
         raise failure or RpcUnavailable("decision", "no node can be asked")
 
-    def _look(self, node: _Node, *, alone: bool) -> int | None:
-        """The node's height, its chain checked (None: it is the only one, and was just looked at).
+    def _heights(self) -> tuple[dict[int, int], RpcUnavailable | None]:
+        """Heights of the nodes that answer, by place; those that rest only where all do."""
+        now = time.monotonic()
+        candidates = self._candidates()
+        awake = [node for node in candidates if node.rests_until <= now]
+        heights: dict[int, int] = {}
+        failure = None
+        for node in awake or candidates:
+            try:
+                heights[self._nodes.index(node)] = self._look(node, alone=False)
+            except RpcUnavailable as error:
+                failure = error
+        return heights, failure
+
+    def _look(self, node: _Node, *, alone: bool) -> int:
+        """The node's height, its chain checked (-1: the only one, and just looked at).
 
         Raises RpcUnavailable: also where it serves another chain, and is left out from now on.
         """
         if alone and time.monotonic() - node.checked_at < IDENTITY_EVERY_S:
-            return None
+            return -1
         questions: list[Call] = [
             ("eth_chainId", []),
             ("eth_getBlockByNumber", ["0x0", False]),
@@ -183,24 +202,13 @@ class Nodes(Rpc):
         if found[:2] != (self._chain_id, self._genesis):
             self._leave_out(node, f"serves chain {found[0]} with genesis {found[1]}")
         node.checked_at = time.monotonic()
-        return None if alone else found[2]
+        return found[2]
 
     def _leave_out(self, node: _Node, what: str) -> None:
         node.is_wrong = True
         log.critical("the node %s %s: it is never asked again", node.name, what)
         self.on_wrong(node.name, what)
         raise RpcUnavailable("decision", f"{node.name} {what}")
-
-    def _is_up_to_date(self, height: int) -> bool:
-        with self._lock:
-            if height < self._highest:
-                return False
-            self._highest, self._highest_at = height, time.monotonic()
-            return True
-
-    def _may_have_gone_down(self) -> bool:
-        with self._lock:
-            return time.monotonic() - self._highest_at > BEHIND_PATIENCE_S
 
     def _rest(self, node: _Node, asked_s: float | None) -> None:
         node.failures += 1

@@ -10,6 +10,7 @@ from indexer.queries.effects import (
     Effect,
     EffectPage,
     OrderEffects,
+    effects_since,
     latest,
     order_effects,
 )
@@ -70,6 +71,7 @@ __all__ = [
     "NetworkOverview",
     "OrderEffects",
     "Redemption",
+    "effects_since",
     "epoch_of_issue",
     "flows",
     "head",

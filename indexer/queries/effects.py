@@ -148,3 +148,17 @@ def order_effects(conn: Connection, digests: Sequence[Digest]) -> OrderEffects:
             if effect.digest is not None:
                 found[effect.digest] = effect
     return OrderEffects(found, now.as_of_block, now.as_of_time)
+
+
+def effects_since(conn: Connection, block: int, limit: int, after_id: int = -1) -> list[Effect]:
+    """Effects of orders from `block` on, oldest first, at most `limit`: those behind `after_id`.
+
+    Where an order made several events they all are there.
+    """
+    e = t.events.c
+    statement = _select().where(
+        e.id >= max(t.first_id(block), after_id + 1),
+        e.digest.is_not(None),
+        e.name.in_(EFFECT_NAMES),
+    )
+    return [_effect(row) for row in conn.execute(statement.order_by(e.id).limit(limit))]

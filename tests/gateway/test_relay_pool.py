@@ -136,7 +136,7 @@ def test_stranger__used_a_relayers_key__is_told_and_acknowledged(house: NodeHous
             "gas": 21_000,
             "maxFeePerGas": 9 * GWEI,
             "maxPriorityFeePerGas": GWEI,
-            "value": 1,
+            "value": 0,
             "data": "0x",
             "to": named,
         }
