@@ -152,6 +152,7 @@ def open_network(
         )
         stack.callback(gateway.stop)
         advance()
+        gateway.match()
         if background:
             _run_in_background(chain, gateway, advance, stack)
         app = make_app(gateway, [pages_router(gateway, open_members=open_members)])

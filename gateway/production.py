@@ -71,7 +71,16 @@ def nodes_of(urls: str, deployment: Deployment) -> Nodes:
 
 
 @contextmanager
-def _gateway(settings: Settings, rpc_url: str) -> Iterator[Gateway]:
+def open_for_commands(settings: Settings, rpc_url: str) -> Iterator[Gateway]:
+    """The same without relaying and without asking whether book and chain belong together: for
+    commands that put that right.
+    """
+    with _gateway(settings, rpc_url, match=False) as gateway:
+        yield gateway
+
+
+@contextmanager
+def _gateway(settings: Settings, rpc_url: str, *, match: bool = True) -> Iterator[Gateway]:
     with ExitStack() as stack:
         deployment = Deployment.load(settings.deployment_path)
         rpc = stack.enter_context(nodes_of(rpc_url, deployment))
@@ -89,4 +98,6 @@ def _gateway(settings: Settings, rpc_url: str) -> Iterator[Gateway]:
             mirror=mirror,
         )
         stack.callback(gateway.stop)
+        if match:
+            gateway.match()
         yield gateway

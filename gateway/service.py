@@ -18,6 +18,7 @@ from gateway.codes import STATE_WORDS
 from gateway.custody import Caps, Custody, MasterKind, MasterRing, MasterSources
 from gateway.database import Database, migrate
 from gateway.errors import CallFailed, NotReady, TooManyLines
+from gateway.gate import Gate
 from gateway.members.service import Members
 from gateway.merchants.service import Merchants
 from gateway.mirror import MirrorBooks
@@ -36,6 +37,7 @@ from gateway.orders.known import Request, hash_of
 from gateway.orders.writer import AcceptWriter
 from gateway.relay.chain import Chain
 from gateway.relay.fees import FeePolicy
+from gateway.relay.reconcile import Reconciler
 from gateway.relay.relay import Relay
 from gateway.settings import Settings
 from gateway.tables import orders
@@ -126,10 +128,14 @@ class Gateway:
         self.merchants_room = Merchants(database, custody, self.network, clock)
         self.members_room = Members(database, custody, clock)
         self._advance_mirror = advance_mirror
+        self.gate = Gate(database, clock)
+        chain = Chain(rpc, finality=settings.finality)
+        self.reconciler = Reconciler(database, custody, chain, self.network, self.books, clock)
+        self._chain = chain
         self.relay = Relay(
             database,
             custody,
-            Chain(rpc, finality=settings.finality),
+            chain,
             self.network,
             self.books,
             clock,
@@ -139,6 +145,7 @@ class Gateway:
             relayers=settings.relayers,
             lease_s=settings.lease_s,
             bump_after_s=settings.bump_after_s,
+            gate=self.gate.why_closed,
             advance_mirror=advance_mirror,
         )
         self.writer = AcceptWriter(
@@ -234,6 +241,7 @@ class Gateway:
         """As `accept_many`, for any tenant, without waiting for the commit."""
         if len(lines) > LINES_MAX:
             raise TooManyLines(f"at most {LINES_MAX} lines, got {len(lines)}", lines=len(lines))
+        self.gate.check()
         return self.writer.submit(Request(tenant, actor, idempotency_key, body_hash, lines))
 
     def drain(self, *, mine: Callable[[], None] | None = None) -> DrainResult:
@@ -254,6 +262,17 @@ class Gateway:
 
     # ---- running
 
+    def match(self) -> None:
+        """Keeps accepting and relaying closed until order book and chain are known to belong
+        together; where they do, that is at once.
+        """
+        self.gate.close_until_matched(self._is_level, self.reconciler.is_behind)
+
+    def _is_level(self) -> bool:
+        """Whether the mirror holds what is final on chain. Raises RpcUnavailable, NotReady."""
+        final, head = self._chain.final_block(), self.books.head()
+        return final is None or (head is not None and head.number >= final.number)
+
     def start(self) -> None:
         """Starts the threads of relay and webhooks; `drain` may still be called."""
         self.relay.start()
@@ -262,6 +281,7 @@ class Gateway:
     def stop(self) -> None:
         """Ends the threads after the work in hand, and closes the engine."""
         self.stopping.set()
+        self.gate.stop()
         self.writer.stop()
         self.relay.stop()
         self.deliverer.stop()

@@ -6,7 +6,7 @@ JSON object. Exit codes: 0 done, 1 a check found a difference, 2 it could not be
 
 import typer
 
-from gateway.cli import deploy, imports, keys, merchant, operator, relay, serve, webhooks
+from gateway.cli import deploy, imports, keys, merchant, operator, reconcile, relay, serve, webhooks
 from gateway.demo.cli import demo
 from gateway.embedded.cli import app as chain_app
 from indexer.cli import register as register_index
@@ -28,6 +28,7 @@ app.add_typer(operator.app, name="operator")
 app.add_typer(keys.app, name="keys")
 app.add_typer(webhooks.app, name="webhooks")
 app.add_typer(relay.app, name="relay")
+app.command("reconcile")(reconcile.reconcile)
 app.add_typer(chain_app, name="chain")
 register_index(app)
 

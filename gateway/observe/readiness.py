@@ -20,7 +20,7 @@ def readiness(gateway: Gateway) -> dict[str, str]:
         "orders": lambda: _orders(gateway),
         "chain": lambda: _chain(gateway),
         "mirror": lambda: _mirror(gateway),
-        "relay": lambda: gateway.relay.stopped_by or OK,
+        "relay": lambda: gateway.relay.trouble() or OK,
         "keys": lambda: _keys(gateway),
         "disk": lambda: _disk(gateway),
         "files": lambda: _files(),

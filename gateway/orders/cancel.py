@@ -9,11 +9,12 @@ from typing import Any
 from sqlalchemy import Connection, and_, insert, select, update
 
 from gateway import ids
-from gateway.codes import BY_MEMBER, BatchState, Kind, State
+from gateway.codes import BatchState, Kind, State
 from gateway.database import Database
 from gateway.errors import GatewayError, OrderNotCancellable, OrderUnknown
 from gateway.orders.moves import move
-from gateway.relay import finish, gas
+from gateway.relay import finish
+from gateway.relay.causes import use_nonce_up
 from gateway.tables import audit, batches, orders
 from gateway.webhooks.events import Event
 
@@ -119,21 +120,7 @@ def _ask(connection: Connection, order_id: int, batch: Any, now: int) -> None:
     connection.execute(update(orders).where(c.id == order_id).values(cancel_asked_at=now))
     if batch.cancel_id is not None:
         return
-    of_member = batch.kind in BY_MEMBER
-    row = {
-        "kind": Kind.CANCEL.value,
-        "state": BatchState.OPEN.value,
-        "signer": bytes(batch.signer),
-        "merchant_id": None if of_member else batch.merchant_id,
-        "member_id": batch.member_id if of_member else None,
-        "nonce": batch.nonce,
-        "order_count": 0,
-        "gas": gas.of_order(Kind.CANCEL),
-        "created_at": now,
-        "changed_at": now,
-    }
-    cancel_id = connection.execute(insert(batches).returning(batches.c.id), row).scalar_one()
-    values: dict[str, Any] = {"cancel_id": cancel_id, "changed_at": now}
+    use_nonce_up(connection, batch, now)
     if batch.slot_id is None:
-        values["due_at"] = NEVER
-    connection.execute(update(batches).where(batches.c.id == batch.id).values(values))
+        never = {"due_at": NEVER, "changed_at": now}
+        connection.execute(update(batches).where(batches.c.id == batch.id).values(never))

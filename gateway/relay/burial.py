@@ -15,33 +15,15 @@ from gateway.clock import NetworkClock
 from gateway.codes import BatchState, Kind, State, chain_nonce, has, lives
 from gateway.database import Database
 from gateway.orders.moves import move
-from gateway.relay import evidence, finish
+from gateway.relay import causes, evidence, finish
 from gateway.relay.chain import Block
 from gateway.tables import batches, members, orders
 from gateway.webhooks.events import Event
 from wallet_sdk.contracts import Network
-from wallet_sdk.refusals import (
-    BucketFull,
-    EpochExpired,
-    NotMember,
-    RedemptionUnknown,
-    RefundExceedsRedemption,
-    ReturnExceedsIssued,
-    ReturnWindowOver,
-)
-from wallet_sdk.types import address_bytes, address_of, to_hex
+from wallet_sdk.types import address_of, to_hex
 
 # Candidates looked at in one scan: two calls of the node and one question to the mirror.
 BATCHES_MAX = 200
-
-# What the chain says of a refund or a return and will say again: they stand alone in their batch.
-FOR_EVER = (
-    EpochExpired,
-    RedemptionUnknown,
-    RefundExceedsRedemption,
-    ReturnExceedsIssued,
-    ReturnWindowOver,
-)
 
 # An order whose batches have died so often is not unlucky.
 VOIDS_MAX = 5
@@ -58,9 +40,12 @@ class Burial:
         self._books = books
         self._clock = clock
 
-    def run_once(self, final: Block, settled: Any) -> int:
-        """Returns how many orders failed. Raises RpcUnavailable, NotReady."""
-        candidates = self._candidates(final)
+    def run_once(self, final: Block, settled: Any, *, after_id: int | None = None) -> int:
+        """Returns how many orders failed. Raises RpcUnavailable, NotReady.
+
+        `after_id`: look at every batch behind this one, not only at those that seem dead.
+        """
+        candidates = self._candidates(final, after_id)
         head = self._books.head() if candidates else None
         if head is None or head.number < final.number:
             # The mirror must know all that happened up to the block that is to be the proof.
@@ -74,13 +59,23 @@ class Burial:
         for batch, is_used in zip(missing, used, strict=True):
             if not is_used and batch.deadline >= final.time:
                 continue
-            reason = "the nonce was used by another order" if is_used else batch.reason
+            # Where we used it up ourselves, it was because of what the chain had said before.
+            told = batch.cancel_id is not None and evidence.refusal_in(batch.reason) is not None
+            another = "the nonce was used by another order"
+            reason = another if is_used and not told else batch.reason
             settled.moved += 1
             failed += self._bury(batch, reason or "the deadline passed")
         return failed
 
-    def _candidates(self, final: Block) -> Sequence[Any]:
+    def last_of(self, final: Block, after_id: int) -> int | None:
+        """The last batch that `run_once` looks at behind `after_id`; None: there is none."""
+        candidates = self._candidates(final, after_id)
+        return int(candidates[-1].id) if candidates else None
+
+    def _candidates(self, final: Block, after_id: int | None) -> Sequence[Any]:
         c = batches.c
+        # Past its deadline, mined once without any effect, or cancelled.
+        seems_dead = or_(c.deadline < final.time, c.tries > 0, c.cancel_id.is_not(None))
         query = (
             select(batches)
             .where(
@@ -88,8 +83,7 @@ class Burial:
                 has(c.state, BatchState.SEALED),
                 c.kind != Kind.CALL.value,
                 c.block_number.is_(None),
-                # Past its deadline, mined once without any effect, or cancelled.
-                or_(c.deadline < final.time, c.tries > 0, c.cancel_id.is_not(None)),
+                seems_dead if after_id is None else c.id > after_id,
             )
             .order_by(c.id)
             .limit(BATCHES_MAX)
@@ -130,24 +124,34 @@ class Burial:
     def _bury(self, batch: Any, reason: str) -> int:
         with self._database.settle() as connection:
             query = (
-                select(orders.c.id, orders.c.voids, orders.c.cancel_asked_at, members.c.address)
+                select(
+                    orders.c.id,
+                    orders.c.voids,
+                    orders.c.accepted_at,
+                    orders.c.cancel_asked_at,
+                    members.c.address,
+                )
                 .outerjoin(members, members.c.id == orders.c.member_id)
                 .where(orders.c.batch_id == batch.id)
             )
             inside = connection.execute(query).all()
-            failed = sorted(_hopeless(inside, reason))
-            return finish.bury(connection, batch.id, reason, failed, self._clock.now())
+            now = self._clock.now()
+            failed = sorted(_hopeless(inside, reason, now))
+            # A cause that meets all alike says nothing about any one of them.
+            counts = not isinstance(evidence.refusal_in(reason), causes.PASSING)
+            return finish.bury(connection, batch.id, reason, failed, now, counts=counts)
 
 
-def _hopeless(inside: Sequence[Any], reason: str) -> set[int]:
+def _hopeless(inside: Sequence[Any], reason: str, now: int) -> set[int]:
     """Orders that would only die again: the culprit that the chain named, or one out of tries."""
     cancelled = {o.id for o in inside if o.cancel_asked_at is not None}
     refusal = evidence.refusal_in(reason)
-    if isinstance(refusal, FOR_EVER):
+    if isinstance(refusal, causes.FOR_EVER):
         return {o.id for o in inside}
-    culprit = None
-    if isinstance(refusal, BucketFull | NotMember):
-        culprit = refusal.values.get("account")
-    named = {o.id for o in inside if culprit and bytes(o.address or b"") == address_bytes(culprit)}
+    if isinstance(refusal, causes.PASSING):
+        since = now - causes.PASSING_MAX_S
+        return cancelled | {o.id for o in inside if o.accepted_at < since}
+    culprit = causes.culprit(refusal)
+    named = {o.id for o in inside if culprit and bytes(o.address or b"") == culprit}
     tired = {o.id for o in inside if o.voids + 1 >= VOIDS_MAX}
     return (named or tired) | cancelled

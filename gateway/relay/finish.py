@@ -166,11 +166,17 @@ def bury_call(connection: Connection, batch: Any, now: int) -> None:
 
 
 def bury(
-    connection: Connection, batch_id: int, reason: str, failed: Sequence[int], now: int
+    connection: Connection,
+    batch_id: int,
+    reason: str,
+    failed: Sequence[int],
+    now: int,
+    *,
+    counts: bool = True,
 ) -> int:
     """A batch is proven dead: its orders wait again, save those in `failed` (row numbers).
 
-    Returns how many orders failed.
+    `counts`: its death is held against its orders. Returns how many orders failed.
     """
     voided = connection.execute(
         update(batches)
@@ -203,6 +209,6 @@ def bury(
         now,
         state=State.ACCEPTED.value,
         batch_id=None,
-        voids=c.voids + 1,
+        voids=c.voids + int(counts),
     )
     return count

@@ -153,7 +153,9 @@ class Nodes(Rpc):
         best = max(heights.values(), default=-1)
         with self._lock:
             for at, node in enumerate(self._nodes):
-                height = heights.get(at, -1)
+                height = heights.get(at)
+                if height is None:
+                    continue
                 if height >= self._highest and height >= best - BEHIND_MAX:
                     # The first of those that are good enough: decisions do not wander.
                     self._highest, self._highest_at = height, time.monotonic()

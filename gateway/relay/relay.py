@@ -66,6 +66,7 @@ class Relay:
         relayers: int,
         lease_s: float,
         bump_after_s: int,
+        gate: Callable[[], str | None],
         advance_mirror: Callable[[], None],
     ) -> None:
         deployment = network.deployment
@@ -76,6 +77,7 @@ class Relay:
         self._advance_mirror = advance_mirror
         self._interval_s = interval_s
         self._clock = clock
+        self._gate = gate
         self._chain = chain
         if isinstance(chain.rpc, Nodes):
             chain.rpc.on_wrong = self._wrong_node
@@ -106,7 +108,7 @@ class Relay:
     def trouble(self) -> str | None:
         """Why nothing is carried to the chain now, whichever process does it; None: all is well."""
         with self._database.read() as connection:
-            return status.trouble(connection, self._pool) or self.stopped_by
+            return self._gate() or status.trouble(connection, self._pool) or self.stopped_by
 
     # ---- one pass
 
@@ -151,7 +153,7 @@ class Relay:
 
     def _hold(self) -> frozenset[str]:
         with self._database.read() as connection:
-            closed = incidents.closing(connection)
+            closed = self._gate() or incidents.closing(connection)
         self._closed_by = closed
         if closed is not None:
             raise Closed(f"the relay is closed: {closed}")

@@ -20,7 +20,7 @@ from gateway.codes import BatchState, Kind, State, lives
 from gateway.custody import Custody
 from gateway.database import Database
 from gateway.orders.known import parts
-from gateway.relay import gas, tell
+from gateway.relay import causes, gas, tell
 from gateway.relay.signing import HeldBack, Signing
 from gateway.relay.waiting import (
     NONCE_REACH,
@@ -121,15 +121,22 @@ class Sealer:
     def _issue_batches(
         self, connection: Connection, waiting: Sequence[Any], points_max: int | None, now: int
     ) -> list[_NewBatch]:
-        by_merchant: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
+        by_merchant: defaultdict[int, defaultdict[int, list[tuple[int, int]]]] = defaultdict(
+            lambda: defaultdict(list)
+        )
         for row in waiting:
-            by_merchant[row.merchant_id].append((row.id, row.points))
+            # Orders whose batches died do not drag fresh ones down with them.
+            by_merchant[row.merchant_id][row.voids].append((row.id, row.points))
         new: list[_NewBatch] = []
         c = merchants.c
-        for merchant, lines in sorted(by_merchant.items()):
+        for merchant, by_voids in sorted(by_merchant.items()):
             query = select(c.till_key, c.next_nonce).where(c.id == merchant)
             till_key, nonce = connection.execute(self._database.lock_rows(query)).one()
-            pieces = cut(lines, gas.ISSUE_ENTRIES_MAX, points_max)
+            pieces = [
+                piece
+                for voids, lines in sorted(by_voids.items())
+                for piece in cut(lines, causes.entries_max(voids), points_max)
+            ]
             for offset, piece in enumerate(pieces):
                 batch = _row(Kind.ISSUE, bytes(till_key), nonce + offset, len(piece), now)
                 batch |= {"merchant_id": merchant, "gas": gas.of_order(Kind.ISSUE, len(piece))}

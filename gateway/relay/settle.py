@@ -21,7 +21,7 @@ from gateway.database import Database
 from gateway.errors import ReorgBelowFinality
 from gateway.orders.known import parts
 from gateway.orders.moves import move
-from gateway.relay import evidence, finish, gas, reorg, tell
+from gateway.relay import causes, evidence, finish, gas, reorg, tell
 from gateway.relay.burial import Burial
 from gateway.relay.chain import Block, Chain, Receipt
 from gateway.relay.slots import by_slot
@@ -141,8 +141,7 @@ class Settler:
 
     def _inside(self, connection: Connection, slot_ids: Sequence[int]) -> Any:
         c = batches.c
-        columns = (c.id, c.slot_id, c.kind, c.digest, c.tries, c.gas, c.reason, c.label)
-        query = select(*columns).where(c.slot_id.in_(slot_ids), c.state == BatchState.SEALED.value)
+        query = select(batches).where(c.slot_id.in_(slot_ids), c.state == BatchState.SEALED.value)
         return by_slot(connection.execute(query.order_by(c.id)).all())
 
     def _store_receipt(
@@ -180,6 +179,16 @@ class Settler:
             batch_ids = [b["row_id"] for b in back]
             before = (State.SUBMITTED,)
             _move(connection, batch_ids, before, State.BATCHED, Event.DELAYED, now)
+            self._part(connection, inside, back, now)
+
+    def _part(
+        self, connection: Connection, inside: Sequence[Any], back: Sequence[Any], now: int
+    ) -> None:
+        """Rejected batches whose cause will not pass: the good orders in them must not wait."""
+        why = {row["row_id"]: row["why"] for row in back}
+        for batch in inside:
+            if batch.id in why and causes.must_part(connection, batch, why[batch.id]):
+                causes.use_nonce_up(connection, batch, now)
 
     def _store_included(
         self,
@@ -265,11 +274,8 @@ def _still_live(
 ) -> list[tuple[Any, Receipt]]:
     """Those attempts that no other process has settled meanwhile."""
     c = attempts.c
-    query = select(c.id).where(
-        c.id.in_([attempt.id for attempt, _ in seen]),
-        lives(c.state),
-        ~has(c.state, AttemptState.MINED),
-    )
+    ours = c.id.in_([attempt.id for attempt, _ in seen])
+    query = select(c.id).where(ours, lives(c.state), ~has(c.state, AttemptState.MINED))
     live = set(connection.execute(query).scalars())
     return [(attempt, receipt) for attempt, receipt in seen if attempt.id in live]
 

@@ -17,7 +17,7 @@ SELDOM_MAX = 1_000
 NONCE_REACH = 6
 
 WAITING_ISSUES = (
-    select(orders.c.id, orders.c.merchant_id, orders.c.points)
+    select(orders.c.id, orders.c.merchant_id, orders.c.points, orders.c.voids)
     .where(has(orders.c.state, State.ACCEPTED), has(orders.c.kind, Kind.ISSUE))
     .order_by(orders.c.id)
     .limit(ORDERS_MAX)

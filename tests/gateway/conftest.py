@@ -30,6 +30,7 @@ from tests.gateway.helpers import (
     serving,
     writer_of,
 )
+from tests.gateway.node import TOWNS
 
 
 @pytest.fixture(scope="session")
@@ -96,6 +97,13 @@ def house(database: Database) -> Iterator[House]:
         *(ids.encode(ids.MEMBER, raw) for raw in member_ids),
     )
     writer.stop()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _towns() -> Iterator[None]:
+    """The nodes that tests take turns on end with the last test."""
+    yield
+    TOWNS.close()
 
 
 @pytest.fixture(scope="session")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from gateway.settings import Settings
 from indexer.database import open_mirror
 from indexer.sync import Indexer
 from tests.gateway.helpers import NOON, SetClock
+from tests.gateway.watch_states import changes_that_nobody_named, watch
 from wallet_sdk.deployment import Actors, DeploymentParams
 from wallet_sdk.rpc import Rpc
 from wallet_sdk.types import address_of
@@ -127,72 +129,166 @@ def _url(process: subprocess.Popen[str], log: Path) -> str:
     return f"http://{found[1]}"
 
 
+@dataclass
+class Town:
+    """A node with a deployed network at rest, which houses take turns on: each begins where it was
+    left, on a copy of its folder.
+    """
+
+    url: str
+    process: subprocess.Popen[str]
+    folder: Path
+    snapshot: str
+    time: int
+    base_fee: int
+    in_use: bool = False
+
+    def reset(self, node: Rpc, folder: Path) -> None:
+        """The chain as it was, and the folder's copy."""
+        node.call("anvil_dropAllTransactions", [])
+        assert node.call("evm_revert", [self.snapshot])
+        self.snapshot = node.call("evm_snapshot", [])
+        if self.base_fee:
+            node.call("anvil_setNextBlockBaseFeePerGas", [hex(self.base_fee)])
+        shutil.copytree(self.folder, folder, dirs_exist_ok=True)
+
+
+class Towns:
+    """Towns by what they are made with; made when they are first needed, ended with the tests."""
+
+    def __init__(self) -> None:
+        self._stack = ExitStack()
+        self._made: dict[tuple[int, int], Town] = {}
+
+    @contextmanager
+    def take(self, confirmations: int, base_fee: int) -> Iterator[Town]:
+        """A town that nobody else uses meanwhile."""
+        key = (confirmations, base_fee)
+        if key not in self._made:
+            self._made[key] = self._stack.enter_context(make_town(confirmations, base_fee))
+        town = self._made[key]
+        assert not town.in_use, "one house at a time on a node"
+        town.in_use = True
+        try:
+            yield town
+        finally:
+            town.in_use = False
+
+    def close(self) -> None:
+        """Ends the nodes."""
+        self._stack.close()
+        self._made.clear()
+
+
+TOWNS = Towns()
+
+
+@contextmanager
+def make_town(confirmations: int, base_fee: int) -> Iterator[Town]:
+    """A deployed network with a funded baker, ada and ben, at rest."""
+    with anvil(base_fee=base_fee) as (url, process), tempfile.TemporaryDirectory() as home:
+        folder = Path(home)
+        with _house(url, process, folder, NOON + 1, confirmations, base_fee, {}) as house:
+            house.gateway.onboard_merchants(
+                [NewMerchant("Baker", "baker", deposit=1_100_000)], mine=lambda: house.mine(3)
+            )
+            house.gateway.ensure_members(["ada", "ben"])
+            house.settle()
+        with Rpc(url) as node:
+            snapshot = node.call("evm_snapshot", [])
+            block = node.call("eth_getBlockByNumber", ["latest", False])
+            fee = int(block.get("baseFeePerGas") or "0x0", 16)
+        yield Town(url, process, folder, snapshot, house.clock.time, fee)
+
+
 @contextmanager
 def open_house(
-    folder: Path, confirmations: int = 2, *, base_fee: int = 0, **given: Any
+    folder: Path, confirmations: int = 2, *, base_fee: int = 0, own: bool = False, **given: Any
 ) -> Iterator[NodeHouse]:
-    """A deployed network with a funded baker, ada and ben.
+    """A deployed network with a funded baker, ada and ben; `given` are settings.
 
-    With a base fee (wei) every account of the network has plenty of coin; `given` are settings.
+    With a base fee (wei) every account of the network has plenty of coin. `own`: on a node of its
+    own, for tests that change what lies far back.
     """
-    with anvil(base_fee=base_fee) as (url, process):
-        node, line = Rpc(url), Line()
-        # Waiting requests to a stopped node must not outlive the test's patience.
-        rpc = Rpc(url, transport=line, timeout_s=3)
-        standard = {"fee_cap_wei": None if base_fee else 0, "relay_interval_s": 0.05}
-        settings = Settings(data_dir=folder, finality=confirmations, **(standard | given))
-        clock = SetClock(NOON + 1)
-        database, custody = open_custody(settings)
-        if base_fee:
-            custody.ensure_network_keys(clock.now())
-            custody.ensure_relayers(settings.relayers, clock.now())
-            for account in (*custody.network_addresses().values(), *custody.relayers()):
-                named = account if isinstance(account, str) else address_of(account)
-                node.call("anvil_setBalance", [named, hex(PLENTY)])
-
-        def mine() -> None:
-            for _ in range(confirmations + 1):
-                clock.time += 1
-                node.call("evm_setNextBlockTimestamp", [clock.time])
-                node.call("evm_mine", [])
-
-        deployment = ensure_deployment(
-            database,
-            custody,
-            rpc,
-            Chain(rpc, finality=confirmations),
-            clock,
-            settings.deployment_path,
-            _params,
-            FeePolicy(settings.fee_cap_wei, settings.tip_wei),
-            mine,
+    with ExitStack() as stack:
+        make = make_town if own else TOWNS.take
+        town = stack.enter_context(make(confirmations, base_fee))
+        with Rpc(town.url) as node:
+            town.reset(node, folder)
+        house = stack.enter_context(
+            _house(town.url, town.process, folder, town.time, confirmations, base_fee, given)
         )
-        mirror = open_mirror(settings.mirror_dsn)
-        indexer = Indexer(rpc, deployment, mirror, confirmations=confirmations)
-        gateway = Gateway(
-            settings,
-            clock=clock,
-            database=database,
-            custody=custody,
-            rpc=rpc,
-            deployment=deployment,
-            mirror=mirror,
-            advance_mirror=indexer.run_once,
-        )
-        house = NodeHouse(node, line, process, clock, database, custody, gateway, indexer)
-        house.baker = gateway.onboard_merchants(
-            [NewMerchant("Baker", "baker", deposit=1_100_000)], mine=lambda: house.mine(3)
-        )[0]
-        found = gateway.ensure_members(["ada", "ben"])
+        (house.baker,) = house.gateway.merchants()
+        found = house.gateway.ensure_members(["ada", "ben"])
         house.ada, house.ben = found["ada"], found["ben"]
-        house.settle()
-        try:
-            yield house
-        finally:
-            gateway.stop()
-            mirror.dispose()
-            rpc.close()
-            node.close()
+        yield house
+        # A gateway may have been started anew, on a database that was restored.
+        assert changes_that_nobody_named(house.database) == []
+
+
+@contextmanager
+def _house(
+    url: str,
+    process: subprocess.Popen[str],
+    folder: Path,
+    now: int,
+    confirmations: int,
+    base_fee: int,
+    given: dict[str, Any],
+) -> Iterator[NodeHouse]:
+    """The gateway of the folder on this node; makes the contracts where there are none."""
+    node, line = Rpc(url), Line()
+    # Waiting requests to a stopped node must not outlive the test's patience.
+    rpc = Rpc(url, transport=line, timeout_s=3)
+    standard = {"fee_cap_wei": None if base_fee else 0, "relay_interval_s": 0.05}
+    settings = Settings(data_dir=folder, finality=confirmations, **(standard | given))
+    clock = SetClock(now)
+    database, custody = open_custody(settings)
+    watch(database)
+    if base_fee:
+        custody.ensure_network_keys(clock.now())
+        custody.ensure_relayers(settings.relayers, clock.now())
+        for account in (*custody.network_addresses().values(), *custody.relayers()):
+            named = account if isinstance(account, str) else address_of(account)
+            node.call("anvil_setBalance", [named, hex(PLENTY)])
+
+    def mine() -> None:
+        for _ in range(confirmations + 1):
+            clock.time += 1
+            node.call("evm_setNextBlockTimestamp", [clock.time])
+            node.call("evm_mine", [])
+
+    deployment = ensure_deployment(
+        database,
+        custody,
+        rpc,
+        Chain(rpc, finality=confirmations),
+        clock,
+        settings.deployment_path,
+        _params,
+        FeePolicy(settings.fee_cap_wei, settings.tip_wei),
+        mine,
+    )
+    mirror = open_mirror(settings.mirror_dsn)
+    indexer = Indexer(rpc, deployment, mirror, confirmations=confirmations)
+    gateway = Gateway(
+        settings,
+        clock=clock,
+        database=database,
+        custody=custody,
+        rpc=rpc,
+        deployment=deployment,
+        mirror=mirror,
+        advance_mirror=indexer.run_once,
+    )
+    house = NodeHouse(node, line, process, clock, database, custody, gateway, indexer)
+    try:
+        yield house
+    finally:
+        house.gateway.stop()
+        mirror.dispose()
+        rpc.close()
+        node.close()
 
 
 def _params(actors: Actors) -> DeploymentParams:

@@ -29,6 +29,13 @@ def house(tmp_path: Path) -> Iterator[NodeHouse]:
         yield found
 
 
+@pytest.fixture
+def own_house(tmp_path: Path) -> Iterator[NodeHouse]:
+    """On a node of its own: what is reorganised below another test's beginning stays so."""
+    with open_house(tmp_path, own=True) as found:
+        yield found
+
+
 def issue(house: NodeHouse, points: int = 100, *, member: str | None = None) -> str:
     """Accepts one issue; returns the order's id."""
     line = NewOrder(OrderKind.ISSUE, member or house.ada.id, points, fresh("r"), house.baker.id)
@@ -170,7 +177,8 @@ def test_reorg__below_nothing_final__takes_the_order_back_and_in_again(house: No
     right(house, 100)
 
 
-def test_reorg__below_finality__stops_the_relay(house: NodeHouse) -> None:
+def test_reorg__below_finality__stops_the_relay(own_house: NodeHouse) -> None:
+    house = own_house
     issue(house)
     house.settle()
     house.node.call("anvil_reorg", [6, []])

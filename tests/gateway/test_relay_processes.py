@@ -64,6 +64,39 @@ def test_relay__frozen_past_its_lease_and_thawed__does_no_harm(
     assert state_of(frozen) in "SR"
 
 
+WINDOWS = (
+    "seal.before_commit",
+    "seal.signed_not_stored",
+    "seal.sealed",
+    "relay.reserved",
+    "relay.signed_not_stored",
+    "relay.stored_not_sent",
+    "relay.sent_reply_not_read",
+    "relay.sent_not_marked",
+    "settle.receipt_not_stored",
+    "settle.included",
+    "settle.before_release",
+)
+
+
+@pytest.mark.parametrize(
+    ("window", "others"),
+    [pytest.param(window, others, marks=SOAK) for window in WINDOWS for others in (0, 2)],
+)
+def test_relay__killed_in_a_window_on_postgresql__loses_and_doubles_nothing(
+    town: RelayTown, window: str, others: int
+) -> None:
+    struck = town.relay(f"{window}:1")
+    with town.following():
+        town.issue(20)
+        wait_for(lambda: state_of(struck) in ("gone", "Z"), f"{window} was not passed")
+        for _ in range(max(others, 1)):
+            town.relay()
+        town.issue(20)
+        wait_for(town.is_final, town.gateway.orders_by_state)
+    town.check()
+
+
 @SOAK
 def test_relay__three_processes_stopped_and_killed_at_random__loses_and_doubles_nothing(
     town: RelayTown, soak_seed: int
@@ -75,8 +108,12 @@ def test_relay__three_processes_stopped_and_killed_at_random__loses_and_doubles_
         for number in range(12):
             town.issue(dice.randrange(1, 60))
             at = dice.randrange(len(pids))
-            kind = dice.choice(("kill", "stop"))
+            kind = dice.choice(("kill", "stop", "terminate"))
             sys.stderr.write(f"{number}: {kind} of process {at}\n")
+            if kind == "terminate":
+                # PostgreSQL ends every session, wherever it is: at BEGIN, before or during COMMIT.
+                town.end_sessions()
+                continue
             if kind == "kill":
                 os.kill(pids[at], signal.SIGKILL)
                 pids[at] = town.relay()

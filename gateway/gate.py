@@ -1,0 +1,98 @@
+"""The door of the order book: closed until book and chain are known to belong together.
+
+A book that was restored from an older backup does not know what it has already done; whatever it
+accepted or sent could be a second time. So accepting and relaying stay closed from the start until
+the mirror has reached the chain and holds no order of ours that the book does not know; and where
+it does, until `banyan reconcile` has matched them.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from gateway.clock import NetworkClock
+from gateway.database import Database
+from gateway.errors import Closed
+from gateway.relay import incidents
+from gateway.relay.incidents import Incident
+from wallet_sdk.errors import BanyanError
+
+log = logging.getLogger(__name__)
+
+LOOK_EVERY_S = 1.0
+
+
+class Gate:
+    """Open, unless `close_until` says otherwise. Thread safe."""
+
+    def __init__(self, database: Database, clock: NetworkClock) -> None:
+        self._database = database
+        self._clock = clock
+        self._why: str | None = None
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def why_closed(self) -> str | None:
+        """Why nothing is accepted or relayed; None: it is open."""
+        return self._why
+
+    def check(self) -> None:
+        """Raises Closed."""
+        if self._why is not None:
+            raise Closed(f"nothing is accepted now: {self._why}")
+
+    def close_until_matched(
+        self, is_level: Callable[[], bool], is_behind: Callable[[], bool]
+    ) -> None:
+        """Looks at once, and where that is not enough every second from then on, in a thread.
+
+        `is_level`: the mirror has reached the chain; `is_behind`: the book misses orders.
+        """
+        self.stop()
+        self._stopping.clear()
+        self._why = "order book and chain have not been compared yet"
+        if not self._look(is_level, is_behind):
+            self._thread = threading.Thread(
+                target=self._watch, args=(is_level, is_behind), name="gate", daemon=True
+            )
+            self._thread.start()
+
+    def stop(self) -> None:
+        """Ends the watching."""
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+
+    def _watch(self, is_level: Callable[[], bool], is_behind: Callable[[], bool]) -> None:
+        while not self._stopping.wait(LOOK_EVERY_S):
+            if self._look(is_level, is_behind):
+                return
+
+    def _look(self, is_level: Callable[[], bool], is_behind: Callable[[], bool]) -> bool:
+        """True: open."""
+        try:
+            if not is_level():
+                self._why = "the mirror has not reached the chain yet"
+                return False
+            with self._database.read() as connection:
+                why = incidents.closing(connection)
+            if why is None and is_behind():
+                why = self._note()
+            self._why = why
+        except BanyanError as error:
+            self._why = f"order book and chain cannot be compared: {error.message}"
+        except SQLAlchemyError:
+            log.exception("order book and chain could not be compared; it is tried again")
+            self._why = "order book and chain cannot be compared: the database does not answer"
+        return self._why is None
+
+    def _note(self) -> str:
+        told = "the chain holds orders of ours that the order book does not know"
+        with self._database.write() as connection:
+            incidents.note(
+                connection, Incident.BOOK_BEHIND_CHAIN, "order book", told, self._clock.now()
+            )
+        return f"{told}: run `banyan reconcile`"

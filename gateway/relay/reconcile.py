@@ -1,0 +1,184 @@
+"""Order book and chain matched again: after the book was restored from an older backup, or after a
+block that was final has been replaced. The chain is the truth; what took effect there is written
+into the book, once.
+
+1. final orders whose block is gone are taken up again
+2. of batches that are out it is looked up what became of them, as on every day
+3. transactions of our accounts fill their nonces; calls that wait and were carried out are closed
+4. members whose wallets the chain knows and the book has forgotten get rows: the next member must
+   not be given their wallets
+5. batches that were open and took effect are closed; other effects become batches of their own,
+   whose entries stand for orders that wait, or become orders `found on chain`
+
+Each step is a transaction of its own and harmless to repeat. Holds, nonces of members and finality
+are then the ordinary settling's.
+"""
+
+import logging
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from sqlalchemy import insert
+
+from gateway.clock import NetworkClock
+from gateway.custody import Custody
+from gateway.database import Database
+from gateway.errors import NotReady
+from gateway.mirror import MirrorBooks
+from gateway.relay import incidents, onchain
+from gateway.relay.burial import Burial
+from gateway.relay.chain import Block, Chain
+from gateway.relay.forgotten import fill_slots
+from gateway.relay.found import FoundWriter, Written
+from gateway.relay.reopen import gone_blocks, reopen
+from gateway.relay.settle import Settled
+from gateway.relay.wallets import remember_members
+from gateway.tables import audit
+from wallet_sdk.contracts import Network
+from wallet_sdk.types import address_bytes, address_of
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Report:
+    """What was found and done. `as_of_block`: the final block up to which all is matched."""
+
+    as_of_block: int = 0
+    orders_reopened: int = 0
+    batches_settled: int = 0
+    orders_failed: int = 0
+    nonces_filled: int = 0
+    calls_closed: int = 0
+    members_found: int = 0
+    written: Written = field(default_factory=Written)
+
+    def content(self) -> dict[str, Any]:
+        """For the command's answer."""
+        found = asdict(self)
+        written: dict[str, Any] = found.pop("written")
+        return {**found, **written, "merchants_unknown": sorted(self.written.merchants_unknown)}
+
+
+class Reconciler:
+    """Does it, while nothing else accepts or relays."""
+
+    def __init__(
+        self,
+        database: Database,
+        custody: Custody,
+        chain: Chain,
+        network: Network,
+        books: MirrorBooks,
+        clock: NetworkClock,
+    ) -> None:
+        self._database = database
+        self._custody = custody
+        self._chain = chain
+        self._network = network
+        self._books = books
+        self._clock = clock
+
+    def is_behind(self) -> bool:
+        """Whether the chain holds orders of ours that the book does not know. Raises NotReady."""
+        unknown = onchain.unknown_effects(self._database, self._custody, self._books)
+        return next(unknown, None) is not None
+
+    def run(self, actor: str) -> Report:
+        """Matches all up to the last final block, and opens what was closed for it.
+
+        Raises RpcUnavailable, NotReady: the mirror is behind, or something is still on its way.
+        """
+        report = Report()
+        with self._chain.decision():
+            final = self._settled_block()
+            report.as_of_block = final.number
+            self._reopen(report)
+            self._bury(final, report)
+            self._fill_slots(final, report)
+            self._write_found(report)
+        self._open_again(actor, report)
+        return report
+
+    # ---- before
+
+    def _settled_block(self) -> Block:
+        """The last final block, where nothing of ours lies behind it."""
+        final, head = self._chain.final_block(), self._books.head()
+        if final is None or head is None:
+            raise NotReady("the chain or the mirror holds no final block yet")
+        if head.number < final.number:
+            raise NotReady(
+                f"the mirror is at block {head.number}, the chain is final to {final.number}: let "
+                "`banyan index run` come along"
+            )
+        for account in self._accounts():
+            address = address_bytes(account)
+            settled = self._chain.transaction_count(address, final.hash)
+            if settled != self._chain.transaction_count(address, "pending"):
+                raise NotReady(f"transactions of {account} are not final yet: run this again")
+        return final
+
+    def _accounts(self) -> list[str]:
+        named = self._custody.network_addresses().values()
+        return sorted({*named, *(address_of(r) for r in self._custody.relayers())})
+
+    # ---- the steps
+
+    def _reopen(self, report: Report) -> None:
+        gone = gone_blocks(self._database, self._chain)
+        now = self._clock.now()
+        report.orders_reopened = reopen(self._database, self._network, self._books, gone, now)
+
+    def _bury(self, final: Block, report: Report) -> None:
+        """Every batch that is out: where it took effect, or that it never can."""
+        burial = Burial(self._database, self._network, self._books, self._clock)
+        at = -1
+        while (last := burial.last_of(final, at)) is not None:
+            settled = Settled()
+            report.orders_failed += burial.run_once(final, settled, after_id=at)
+            report.batches_settled += settled.moved
+            at = last
+
+    def _fill_slots(self, final: Block, report: Report) -> None:
+        with self._database.read() as connection:
+            since = onchain.newest_known_block(connection)
+        deployment = self._network.deployment
+        first = max(since, deployment.first_block)
+        rpc, accounts = self._chain.rpc, self._accounts()
+        found = onchain.transactions_of(rpc, accounts, first, final.number)
+        report.nonces_filled, report.calls_closed = fill_slots(
+            self._database,
+            self._chain,
+            deployment.chain_id,
+            address_bytes(deployment.address("Coalition")),
+            found,
+            self._clock.now(),
+        )
+
+    def _write_found(self, report: Report) -> None:
+        domain, now = self._network.deployment.domain, self._clock.now()
+        effects = list(onchain.unknown_effects(self._database, self._custody, self._books))
+        found = onchain.read_orders(self._chain.rpc, domain, effects)
+        report.members_found = remember_members(self._database, self._custody, found, now)
+        writer = FoundWriter(self._database)
+        for one in found:
+            writer.write(one, now, report.written)
+
+    # ---- after
+
+    def _open_again(self, actor: str, report: Report) -> None:
+        now = self._clock.now()
+        with self._database.write() as connection:
+            for kind in incidents.CLOSING:
+                incidents.end(connection, kind, None, now)
+            connection.execute(
+                insert(audit),
+                {
+                    "at": now,
+                    "actor": actor,
+                    "action": "reconcile",
+                    "subject": f"block {report.as_of_block}",
+                    "detail": str(report.content())[:2_000],
+                },
+            )

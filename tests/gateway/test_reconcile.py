@@ -1,0 +1,247 @@
+"""Yesterday's database under today's chain: nothing is accepted or sent until both are matched, and
+then every order counts once, also those that the backup does not know.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select
+
+from gateway.codes import SlotState, State
+from gateway.errors import Closed, ReorgBelowFinality
+from gateway.model import Accepted, NewMerchant, NewOrder, OrderKind
+from gateway.relay.matching import match
+from gateway.service import Gateway, open_custody
+from gateway.tables import incidents, members, merchants, nonce_slots, orders
+from indexer import audit
+from tests.gateway.helpers import fresh
+from tests.gateway.node import NodeHouse, open_house
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[NodeHouse]:
+    with open_house(tmp_path) as found:
+        yield found
+
+
+@pytest.fixture
+def own_house(tmp_path: Path) -> Iterator[NodeHouse]:
+    """On a node of its own: what is reorganised below another test's beginning stays so."""
+    with open_house(tmp_path, own=True) as found:
+        yield found
+
+
+def backup(house: NodeHouse) -> Path:
+    """A consistent copy of the order book, as SQLite's own backup makes it."""
+    copy = house.gateway.settings.data_dir / "backup.db"
+    copy.unlink(missing_ok=True)
+    book = house.gateway.settings.data_dir / "orders.db"
+    with closing(sqlite3.connect(book)) as source, closing(sqlite3.connect(copy)) as target:
+        source.backup(target)
+    return copy
+
+
+def restore(house: NodeHouse, copy: Path) -> None:
+    """The backup instead of the book, and a gateway that starts on it."""
+    house.gateway.stop()
+    book = house.gateway.settings.data_dir / "orders.db"
+    for old in book.parent.glob("orders.db*"):
+        old.unlink()
+    shutil.copy(copy, book)
+    database, custody = open_custody(house.gateway.settings)
+    house.database, house.custody = database, custody
+    before = house.gateway
+    house.gateway = Gateway(
+        before.settings,
+        clock=house.clock,
+        database=database,
+        custody=custody,
+        rpc=before.network.rpc,
+        deployment=before.deployment,
+        mirror=before.mirror,
+        advance_mirror=house.indexer.run_once,
+    )
+    house.gateway.match()
+
+
+def accept(house: NodeHouse, *lines: NewOrder) -> None:
+    answers = house.gateway.accept_many(list(lines), idempotency_key=fresh("k"))
+    assert all(isinstance(answer, Accepted) for answer in answers), answers
+
+
+def issue(house: NodeHouse, points: int, reference: str) -> NewOrder:
+    return NewOrder(OrderKind.ISSUE, house.ada.id, points, reference, house.baker.id)
+
+
+def redeem(house: NodeHouse, points: int, reference: str) -> NewOrder:
+    return NewOrder(OrderKind.REDEEM, house.ada.id, points, reference, house.baker.id)
+
+
+def supply(house: NodeHouse) -> int:
+    return int(house.gateway.network.total_supply())
+
+
+def right(house: NodeHouse) -> None:
+    house.settle()
+    states = house.states()
+    assert set(states) == {"final"}, states
+    with house.database.read() as connection:
+        assert connection.execute(select(func.sum(merchants.c.held))).scalar_one() == 0
+        assert connection.execute(select(func.sum(members.c.held))).scalar_one() == 0
+        strangers = select(func.count()).where(nonce_slots.c.state == SlotState.STRANGERS.value)
+        assert connection.execute(strangers).scalar_one() == 0
+    house.indexer.run_once()
+    assert audit.check(house.gateway.mirror, house.node, house.gateway.deployment).holds
+
+
+def reconcile(house: NodeHouse) -> dict[str, object]:
+    content = house.gateway.reconciler.run("the operator").content()
+    house.gateway.match()
+    return content
+
+
+def test_match__entries_and_waiting_orders__each_is_given_out_once_the_oldest_first() -> None:
+    assert match(["a", "b", "a", "a"], [(1, "a"), (2, "c"), (3, "a")]) == [1, None, 3, None]
+
+
+def test_start__on_yesterdays_database__accepts_and_sends_nothing(house: NodeHouse) -> None:
+    copy = backup(house)
+    accept(house, issue(house, 100, "lost"))
+    house.settle()
+    restore(house, copy)
+    with pytest.raises(Closed, match="banyan reconcile"):
+        accept(house, issue(house, 100, "again"))
+    with pytest.raises(Closed):
+        house.gateway.relay.send()
+    assert "banyan reconcile" in (house.gateway.relay.trouble() or "")
+    with house.database.read() as connection:
+        (kind,) = connection.execute(select(incidents.c.kind)).scalars()
+    assert kind == "book_behind_chain"
+
+
+def test_start__on_a_database_that_knows_all__is_open_at_once(house: NodeHouse) -> None:
+    accept(house, issue(house, 100, "r1"))
+    house.gateway.relay.send()
+    copy = backup(house)
+    # Sent, mined and mirrored while the gateway is down: its bytes are in the book.
+    house.mine(3)
+    house.indexer.run_once()
+    restore(house, copy)
+    accept(house, issue(house, 1, "r2"))
+    right(house)
+    assert supply(house) == 101
+
+
+def test_reconcile__orders_of_every_stage__count_once(house: NodeHouse) -> None:
+    accept(house, issue(house, 1_000, "early"))
+    house.settle()
+    # As the backup is taken: one order waits, one is in an open batch, one is sealed and not sent.
+    accept(house, issue(house, 7, "sealed"))
+    house.gateway.relay._sealer.run_once()
+    accept(house, issue(house, 11, "open"))
+    while house.gateway.relay._sealer._open():
+        pass
+    accept(house, issue(house, 13, "waits"), redeem(house, 100, "redeemed"))
+    copy = backup(house)
+    # And after it: all of them take effect, and others that the backup knows nothing of.
+    accept(house, issue(house, 17, "lost"), issue(house, 13, "lost and equal"))
+    house.settle()
+    accept(house, redeem(house, 50, "lost redemption"))
+    cleo = house.gateway.ensure_members(["cleo"])["cleo"]
+    house.settle()
+    accept(house, NewOrder(OrderKind.ISSUE, cleo.id, 19, "lost for cleo", house.baker.id))
+    accept(house, NewOrder(OrderKind.TRANSFER, house.ada.id, 5, "gift", None, house.ben.id))
+    house.settle()
+    points = supply(house)
+
+    restore(house, copy)
+    found = reconcile(house)
+    assert found["members_found"] == 1
+    assert found["unreadable"] == []
+    right(house)
+    assert supply(house) == points
+    with house.database.read() as connection:
+        by_reference = {
+            row.reference: row.state
+            for row in connection.execute(select(orders.c.reference, orders.c.state))
+        }
+    for reference in ("sealed", "open", "waits", "redeemed"):
+        assert by_reference[reference] == State.FINAL, reference
+    lost = [r for r in by_reference if r.startswith("found on chain")]
+    # 17 and the second 13, the redemption, cleo's joining, her points, the gift.
+    assert len(lost) == 6
+    # A new member gets a wallet of her own, and trade goes on.
+    dora = house.gateway.ensure_members(["dora"])["dora"]
+    assert dora.address != cleo.address
+    accept(house, issue(house, 23, "new"), redeem(house, 10, "new redemption"))
+    right(house)
+    assert supply(house) == points + 23 - 10
+
+
+def test_reconcile__twice__changes_nothing_more(house: NodeHouse) -> None:
+    copy = backup(house)
+    accept(house, issue(house, 100, "lost"))
+    house.settle()
+    restore(house, copy)
+    assert reconcile(house)["orders_found"] == 1
+    again = reconcile(house)
+    assert (again["orders_found"], again["nonces_filled"], again["batches"]) == (0, 0, 0)
+    right(house)
+    assert supply(house) == 100
+
+
+def test_reconcile__a_merchant_onboarded_after_the_backup__is_named(house: NodeHouse) -> None:
+    accept(house, issue(house, 100, "early"))
+    house.settle()
+    copy = backup(house)
+    florist = house.gateway.onboard_merchants(
+        [NewMerchant("Florist", "florist", deposit=1_000_000)], mine=lambda: house.mine(3)
+    )[0]
+    accept(house, NewOrder(OrderKind.REDEEM, house.ada.id, 40, "flowers", florist.id))
+    house.settle()
+    restore(house, copy)
+    found = reconcile(house)
+    # The member's redemption is known again; the calls that made the florist fill their nonces.
+    assert found["orders_found"] == 1
+    assert found["nonces_filled"] > 3
+    right(house)
+
+
+def test_reconcile__calls_that_waited_in_the_backup__are_not_made_twice(house: NodeHouse) -> None:
+    house.gateway.fund_merchant(house.baker.id, 550_000, bank_reference="wire 1")
+    copy = backup(house)
+    house.settle()
+    accept(house, issue(house, 10, "lost"))
+    house.settle()
+    restore(house, copy)
+    assert reconcile(house)["calls_closed"] == 3
+    right(house)
+    position = house.gateway.books.position(house.baker.number)
+    assert position is not None
+    assert position.position == 1_100_000 + 550_000 - 10 * 110
+
+
+def test_reconcile__after_a_reorg_below_finality__takes_up_what_is_gone(
+    own_house: NodeHouse,
+) -> None:
+    house = own_house
+    accept(house, issue(house, 100, "r1"))
+    house.settle()
+    house.node.call("anvil_reorg", [5, []])
+    accept(house, issue(house, 50, "r2"))
+    with pytest.raises(ReorgBelowFinality):
+        house.gateway.relay.settle()
+    with pytest.raises(Closed):
+        house.gateway.relay.send()
+    house.mine(3)
+    house.indexer.run_once()
+    assert reconcile(house)["orders_reopened"] >= 1
+    house.gateway.relay._sender._offered.clear()
+    right(house)
+    assert supply(house) == 150
