@@ -27,7 +27,10 @@ TARGET = ROOT / "docs" / "CONFIG.md"
 SECTIONS = (
     ("What and where", ("data_dir", "orders_", "mirror_", "rpc_", "anvil", "deployment_")),
     ("Keys and what they may sign", ("master", "kms_", "till_", "relayer_daily")),
-    ("Chain, fees and the relay", ("finality", "fee_", "tip_", "relay", "order_", "gas_")),
+    (
+        "Chain, fees and the relay",
+        ("finality", "fee_", "tip_", "bump_", "relay", "lease_", "order_", "gas_"),
+    ),
     ("Accepting", ("group_", "queue_", "rate_", "body_")),
     ("Webhooks", ("webhook",)),
     ("Logs, traces, readiness", ("log_", "otel_", "ready_")),

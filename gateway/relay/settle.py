@@ -33,8 +33,8 @@ from wallet_sdk.types import address_bytes
 
 log = logging.getLogger(__name__)
 
-# Attempts asked for in one scan; with IN_FLIGHT_MAX a relayer this is many relayers.
-ATTEMPTS_MAX = 200
+# Attempts asked for in one scan; with 16 nonces a relayer in flight, and bumps, many relayers.
+ATTEMPTS_MAX = 2_000
 
 # A rejected order is offered again after 2, 4, 8 ... seconds of network time, at most this long.
 BACKOFF_MAX_S = 120
@@ -116,8 +116,6 @@ class Settler:
                 .limit(ATTEMPTS_MAX)
             )
             live = connection.execute(query).all()
-        if not live:
-            return
         receipts = self._chain.receipts([bytes(a.hash) for a in live], self._coalition)
         mined = [(a, r) for a, r in zip(live, receipts, strict=True) if r is not None]
         if not mined:
