@@ -8,6 +8,7 @@ from starlette.concurrency import run_in_threadpool
 from gateway import problems
 from gateway.auth.dependencies import AsOperator, KeyRing
 from gateway.express import Express
+from gateway.gate import Gated
 from gateway.members import endpoints as members
 from gateway.merchants import endpoints as merchants
 from gateway.metrics import CONTENT_TYPE, Metrics
@@ -48,6 +49,7 @@ def make_app(gateway: Gateway, pages: Sequence[APIRouter] = ()) -> FastAPI:
     app.state.metrics = Metrics(gateway)
     app.state.readiness = Kept(gateway)
     app.add_middleware(BodyLimit)
+    app.add_middleware(Gated, gate=gateway.gate)
     requests.install(app, app.state.metrics)
     problems.install(app)
     for router in (

@@ -11,7 +11,9 @@ import threading
 from collections.abc import Callable
 
 from sqlalchemy.exc import SQLAlchemyError
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from gateway import problems
 from gateway.clock import NetworkClock
 from gateway.database import Database
 from gateway.errors import Closed
@@ -22,6 +24,29 @@ from wallet_sdk.errors import BanyanError
 log = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 1.0
+
+
+READING = ("GET", "HEAD", "OPTIONS")
+
+
+class Gated:
+    """Nothing that writes gets in while the gate is closed: a member made on yesterday's database
+    would be given somebody else's wallet. What only reads does.
+    """
+
+    def __init__(self, app: ASGIApp, gate: "Gate") -> None:
+        self._app = app
+        self._gate = gate
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        if scope["type"] == "http" and scope["method"] not in READING:
+            try:
+                self._gate.check()
+            except Closed as closed:
+                await problems.of_error(closed)(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
 
 
 class Gate:

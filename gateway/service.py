@@ -173,6 +173,7 @@ class Gateway:
         returned without its API key. `mine` is called whenever something waits for a block (an
         embedded chain that is held). Raises CallFailed, NotReady (go on by calling again).
         """
+        self.gate.check()
         onboarded = self.merchants_room.onboard(merchants, IN_PROCESS)
         left = self.relay.drain(mine).open_orders
         fresh = {m.id: m for m in self.merchants()}
@@ -193,6 +194,7 @@ class Gateway:
         """Deposits `amount` for the merchant (`mer_...`) once per bank reference; the relay carries
         it out.
         """
+        self.gate.check()
         self.merchants_room.fund(merchant, amount, bank_reference, IN_PROCESS)
         self.relay.wake()
 
@@ -202,6 +204,7 @@ class Gateway:
 
     def ensure_members(self, external_ids: Sequence[str]) -> dict[str, Member]:
         """Members by external id; who is missing gets a wallet and a Join order, in few commits."""
+        self.gate.check()
         found = self.members_room.ensure(external_ids, IN_PROCESS)
         self.relay.wake()
         return found

@@ -6,9 +6,11 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 
 from sqlalchemy import Connection, func, select
+from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.books import Books
 from gateway.clock import NetworkClock
@@ -225,7 +227,8 @@ class Relay:
         if self._thread is not None:
             self._thread.join()
             self._thread = None
-        with self._turn:
+        # Where the database does not answer, the leases run out by themselves.
+        with self._turn, suppress(SQLAlchemyError):
             self._leases.release()
 
     def _run(self) -> None:

@@ -10,9 +10,11 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+import httpx
 import pytest
 from sqlalchemy import func, select
 
+from gateway.app import make_app
 from gateway.codes import SlotState, State
 from gateway.errors import Closed, ReorgBelowFinality
 from gateway.model import Accepted, NewMerchant, NewOrder, OrderKind
@@ -20,7 +22,7 @@ from gateway.relay.matching import match
 from gateway.service import Gateway, open_custody
 from gateway.tables import incidents, members, merchants, nonce_slots, orders
 from indexer import audit
-from tests.gateway.helpers import fresh
+from tests.gateway.helpers import fresh, serving
 from tests.gateway.node import NodeHouse, open_house
 
 
@@ -119,6 +121,15 @@ def test_start__on_yesterdays_database__accepts_and_sends_nothing(house: NodeHou
         accept(house, issue(house, 100, "again"))
     with pytest.raises(Closed):
         house.gateway.relay.send()
+    # Nor is a wallet given out that the chain may know as somebody else's.
+    with pytest.raises(Closed):
+        house.gateway.ensure_members(["dora"])
+    app = make_app(house.gateway)
+    with serving(app) as url, httpx.Client(base_url=url) as client:
+        refused = client.post("/v1/members", json={"external_id": "dora"})
+        assert (refused.status_code, refused.json()["code"]) == (503, "closed")
+        assert client.get("/healthz").status_code == 200
+        assert "banyan reconcile" in client.get("/readyz").json()["relay"]
     assert "banyan reconcile" in (house.gateway.relay.trouble() or "")
     with house.database.read() as connection:
         (kind,) = connection.execute(select(incidents.c.kind)).scalars()

@@ -95,9 +95,10 @@ def test_batch__rejected_for_a_cause_that_passes__waits_and_is_issued(house: Nod
     operator_calls(house, True)
     issue_to(house, house.ada, house.ben)
     # Longer than five deadlines: nobody is told apart, and nobody fails.
-    for _ in range(7):
-        house.settle()
-        house.clock.time += 1_000
+    for _ in range(14):
+        house.scan()
+        house.mine(3)
+        house.clock.time += 500
     assert "failed" not in house.states()
     assert count(house, orders, orders.c.voids > 0) == 0
     operator_calls(house, False)
