@@ -47,6 +47,10 @@ class IndexerSettings(FromEnvironment):
 
     data_dir: Path = Field(default=Path(".banyan/demo"), description="Folder of a network's data.")
     rpc_url: SecretStr | None = Field(default=None, description="JSON-RPC URL of the chain.")
+    ws_url: SecretStr | None = Field(
+        default=None,
+        description="WebSocket URL of the chain: new heads wake the mirror; it polls anyway.",
+    )
     mirror_url: SecretStr | None = Field(
         default=None, description="SQLAlchemy URL of the mirror; default: mirror.db in data_dir."
     )

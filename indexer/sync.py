@@ -154,7 +154,8 @@ class Indexer:
             asked = getattr(error, "retry_after_s", None)
             pause = max(pause, min(asked or 0.0, _BACK_OFF_S_MAX))
             log.warning("the node gave no usable answer (%s): again in %.0f s", error, pause)
-        _pause(pause, stop, wake)
+        # Who asked for patience gets it: heads do not shorten that pause.
+        _pause(pause, stop, None if failures else wake)
         return failures
 
     # ---- one round

@@ -39,6 +39,7 @@ from indexer.cli.output import (
 from indexer.cli.place import Place, finality
 from indexer.database import grant_reader
 from indexer.digest import mirror_digest
+from indexer.heads import waking
 from indexer.sync import Indexer
 
 app = typer.Typer(
@@ -77,6 +78,13 @@ def run(
         str | None,
         typer.Option(help="When a block is final: 'finalized' (the node's tag) or a number."),
     ] = None,
+    ws: Annotated[
+        str | None,
+        typer.Option(
+            "--ws",
+            help="WebSocket URL of the node: new heads wake the mirror between polls.",
+        ),
+    ] = None,
     once: Annotated[bool, typer.Option("--once", help="Catch up with the head and end.")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -100,9 +108,18 @@ def run(
             if once:
                 answer(dataclasses.asdict(indexer.run_once(stop=stop)), as_json)
             else:
-                indexer.run(stop)
+                _follow(indexer, stop, ws or place.ws())
         finally:
             indexer.close()
+
+
+def _follow(indexer: Indexer, stop: threading.Event, ws: str | None) -> None:
+    if ws is None:
+        indexer.run(stop)
+        return
+    wake = threading.Event()
+    with waking(ws, wake):
+        indexer.run(stop, wake)
 
 
 @app.command()

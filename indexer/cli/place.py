@@ -68,6 +68,11 @@ class Place:
                 f"no network is running in {self.settings.data_dir}: name a node with --rpc"
             ) from None
 
+    def ws(self) -> str | None:
+        """WebSocket URL of the node, if one is set."""
+        url = self.settings.ws_url
+        return None if url is None else url.get_secret_value()
+
     def deployment(self) -> Deployment:
         """The network's contracts. Raises DeploymentInvalid."""
         return Deployment.load(self._deployment or self.settings.deployment())
