@@ -6,7 +6,9 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from gateway import problems
-from gateway.auth.dependencies import AsOperator, KeyRing
+from gateway.auth import endpoints as keys
+from gateway.auth.dependencies import KeyRing, MayReadMetrics
+from gateway.auth.limits import Rate, RateLimits
 from gateway.express import Express
 from gateway.gate import Gated
 from gateway.members import endpoints as members
@@ -45,7 +47,7 @@ def make_app(gateway: Gateway, pages: Sequence[APIRouter] = ()) -> FastAPI:
         openapi_url="/v1/openapi.json",
     )
     app.state.gateway = gateway
-    app.state.key_ring = KeyRing(gateway.database)
+    app.state.key_ring = KeyRing(gateway.database, _limits_of(gateway))
     app.state.metrics = Metrics(gateway)
     app.state.readiness = Kept(gateway)
     app.add_middleware(BodyLimit)
@@ -59,11 +61,22 @@ def make_app(gateway: Gateway, pages: Sequence[APIRouter] = ()) -> FastAPI:
         members.router,
         merchants.router,
         webhooks.router,
+        keys.router,
         *pages,
     ):
         app.include_router(router)
     app.router.routes.insert(0, Express(orders.router.routes))
     return app
+
+
+def _limits_of(gateway: Gateway) -> RateLimits:
+    def rate(per_s: float) -> Rate:
+        return Rate(per_s, max(2 * per_s, 1))
+
+    settings = gateway.settings
+    return RateLimits(
+        gateway.database, rate(settings.requests_per_s), rate(settings.member_requests_per_s)
+    )
 
 
 @health.get("/healthz", summary="Alive?")
@@ -82,7 +95,7 @@ async def readyz(request: Request, response: Response) -> dict[str, str]:
 
 
 @health.get("/metrics", summary="For Prometheus")
-async def metrics(_who: AsOperator, request: Request) -> Response:
+async def metrics(_who: MayReadMetrics, request: Request) -> Response:
     """Queue depth and age, slots, lag, requests; with an operator's key as bearer token."""
     text = await run_in_threadpool(request.app.state.metrics.text)
     return Response(text, media_type=CONTENT_TYPE)

@@ -12,12 +12,14 @@
         │   └── IdempotencyKeyReused  422  same key, other body
         ├── Unauthenticated           401
         ├── Forbidden                 403
+        ├── RateLimited               429  with `Retry-After`
         ├── NotFound                  404
         │   ├── MemberUnknown         404
         │   ├── MerchantUnknown       404
         │   ├── OrderUnknown          404
         │   ├── WebhookEndpointUnknown 404
-        │   └── WebhookEventUnknown   404
+        │   ├── WebhookEventUnknown   404
+        │   └── ApiKeyUnknown         404
         ├── Conflict                  409
         │   ├── IdempotencyKeyInUse   409  the first request under this key is still running
         │   ├── ReferenceUsed         409  an order that has not failed holds (merchant, reference)
@@ -131,6 +133,13 @@ class Forbidden(GatewayError):
     status = 403
 
 
+class RateLimited(GatewayError):
+    """The key asks too often; `retry_after_s` says when to come back. Nothing was done."""
+
+    code = "rate_limited"
+    status = 429
+
+
 class NotFound(GatewayError):
     """Not there, or not yours: the two look alike on purpose."""
 
@@ -166,6 +175,12 @@ class WebhookEventUnknown(NotFound):
     """No event of yours has this id (any more: events are kept for 30 days)."""
 
     code = "webhook_event_unknown"
+
+
+class ApiKeyUnknown(NotFound):
+    """No API key of yours has this id."""
+
+    code = "api_key_unknown"
 
 
 class Conflict(GatewayError):

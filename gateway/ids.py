@@ -1,8 +1,8 @@
 """Public ids: a prefix and 26 characters of Crockford base 32 (a ULID).
 
 The first 48 bits are milliseconds of network time, so that ids of one request lie side by side in
-an index; the 80 bits after it are random, so that nobody finds an order by counting. In SQL an id
-is its 16 bytes.
+an index; the 80 bits after it are random, so that nobody finds an order by counting. A member's id
+is random throughout: its page is shown to whoever has the link. In SQL an id is its 16 bytes.
 """
 
 import secrets
@@ -29,6 +29,11 @@ def new_ids(count: int, now: int) -> list[bytes]:
     # The top bit of the random part stays 0, so that counting up never runs into the time.
     first = (now * 1000 << 80) | secrets.randbits(79)
     return [(first + i).to_bytes(16, "big") for i in range(count)]
+
+
+def random_ids(count: int) -> list[bytes]:
+    """`count` ids that say nothing of each other, nor of when they were made: members'."""
+    return [secrets.token_bytes(16) for _ in range(count)]
 
 
 def new_id(now: int) -> bytes:

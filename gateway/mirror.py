@@ -33,7 +33,7 @@ class MirrorBooks:
     def head(self) -> Head | None:
         """The mirror's head; None before the first block."""
         try:
-            with self._reading() as connection:
+            with self.reading() as connection:
                 head = queries.head(connection)
         except NotReady as error:
             if isinstance(error.__cause__, MirrorEmpty):
@@ -44,23 +44,23 @@ class MirrorBooks:
     def balances(self, addresses: Sequence[bytes], at: int) -> dict[bytes, int]:
         """Live points by address at second `at`."""
         wanted = [address_of(address) for address in set(addresses)]
-        with self._reading() as connection:
+        with self.reading() as connection:
             found = queries.member_balances(connection, wanted, at_time=at)
         return {address_bytes(address): points for address, points in found.points.items()}
 
     def member_balance(self, address: Address, at: int) -> queries.MemberBalance:
         """One member's live points by epoch, at second `at`."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             return queries.member_balance(connection, address, at_time=at)
 
     def history(self, address: Address, cursor: str | None, limit: int) -> queries.HistoryPage:
         """One page of a member's movements, newest first."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             return queries.member_history(connection, address, cursor, limit)
 
     def merchant_position(self, merchant: int) -> queries.MerchantPosition | None:
         """The merchant's position with the block it holds for; None: not registered."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             return queries.merchant_position(connection, merchant)
 
     def position(self, merchant: int) -> Position | None:
@@ -70,7 +70,7 @@ class MirrorBooks:
 
     def effects(self, digests: Sequence[bytes]) -> dict[bytes, Effect]:
         """Where these orders took effect."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             found = queries.order_effects(connection, [digest_of(d) for d in digests])
         return {
             digest_bytes(digest): Effect(
@@ -81,7 +81,7 @@ class MirrorBooks:
 
     def redemption(self, digest: bytes) -> Redemption | None:
         """The redemption that this order made, with its proof; None: not mirrored."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             found = queries.redemption(connection, digest_of(digest))
         if found is None:
             return None
@@ -98,7 +98,7 @@ class MirrorBooks:
     def return_window(self, digest: bytes, merchant: int, address: bytes, at: int) -> Window | None:
         """What bounds a return of what this IssueBatch issued; one state of the mirror."""
         schedule = self._network.deployment.schedule
-        with self._reading() as connection:
+        with self.reading() as connection:
             epoch = queries.epoch_of_issue(connection, digest_of(digest))
             if epoch is None:
                 return None
@@ -154,7 +154,8 @@ class MirrorBooks:
         return found
 
     @contextmanager
-    def _reading(self) -> Iterator[Connection]:
+    def reading(self) -> Iterator[Connection]:
+        """One state of the mirror, for its query functions. Raises NotReady."""
         try:
             with self._mirror.connect() as connection, connection.begin():
                 yield connection

@@ -54,6 +54,8 @@ def problem(
 def of_error(error: GatewayError) -> Response:
     """The problem document of a refusal."""
     headers = {}
+    if error.status == 429:
+        headers["retry-after"] = str(error.values["retry_after_s"])
     if error.status == 503 or error.code == "idempotency_key_in_use":
         headers["retry-after"] = str(RETRY_AFTER_S)
     if error.status == 401:

@@ -19,6 +19,7 @@ from gateway.custody import Caps, Custody, MasterKind, MasterRing, MasterSources
 from gateway.database import Database, migrate
 from gateway.errors import CallFailed, NotReady, TooManyLines
 from gateway.gate import Gate
+from gateway.idempotency import Once
 from gateway.members.service import Members
 from gateway.merchants.service import Merchants
 from gateway.mirror import MirrorBooks
@@ -125,6 +126,7 @@ class Gateway:
         # Set when the process has been told to end: who only waits for news is answered now.
         self.stopping = threading.Event()
         custody.bind(deployment, clock, self.books.issue_price)
+        self.once = Once(database, clock)
         self.merchants_room = Merchants(database, custody, self.network, clock)
         self.members_room = Members(database, custody, clock)
         self._advance_mirror = advance_mirror

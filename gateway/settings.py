@@ -88,6 +88,17 @@ class Settings(FromEnvironment):
             "signed anew."
         ),
     )
+    requests_per_s: float = Field(
+        default=2_000,
+        gt=0,
+        description=(
+            "Requests a second that one API key may make, over all processes; twice as many at "
+            "once. More are told to come back (429)."
+        ),
+    )
+    member_requests_per_s: float = Field(
+        default=10, gt=0, description="The same for keys of members."
+    )
     relay_interval_s: float = Field(
         default=0.5,
         gt=0,

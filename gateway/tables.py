@@ -11,6 +11,7 @@ On PostgreSQL all of it lies in the schema `orders` (by search_path), on SQLite 
 from sqlalchemy import (
     BigInteger,
     Column,
+    Double,
     Index,
     Integer,
     LargeBinary,
@@ -80,10 +81,33 @@ api_keys = Table(
     Column("secret_hash", LargeBinary(32), nullable=False),
     Column("role", Text, nullable=False),
     Column("merchant_id", BigInteger),
+    # Whose key it is among several of one role: a till, a back office.
+    Column("label", Text, nullable=False, server_default=""),
+    # Names with spaces between; null: all that its role may do.
+    Column("scopes", Text),
+    # The member that it is bound to, and when it ends (wall clock, as the use below).
+    Column("member_id", BigInteger),
+    Column("expires_at", BigInteger),
     Column("created_at", BigInteger, nullable=False),
     Column("last_used_at", BigInteger),
     Column("revoked_at", BigInteger),
     Index("api_keys_by_merchant", "merchant_id"),
+    Index(
+        "api_keys_by_member",
+        "member_id",
+        sqlite_where=text("member_id IS NOT NULL"),
+        postgresql_where=text("member_id IS NOT NULL"),
+    ),
+)
+
+rate_buckets = Table(
+    "rate_buckets",
+    metadata,
+    # Tokens of an API key, by its id; written on PostgreSQL alone, where processes share them.
+    Column("name", Text, primary_key=True),
+    Column("tokens", Double, nullable=False),
+    # Seconds of the database's clock.
+    Column("at", Double, nullable=False),
 )
 
 secrets = Table(

@@ -24,6 +24,13 @@ class MemberBody(BaseModel):
     joined: bool
 
 
+class MemberPage(BaseModel):
+    """The newest first; `next_cursor` is null on the last page."""
+
+    members: list[MemberBody]
+    next_cursor: str | None
+
+
 class EpochBody(BaseModel):
     """Points that expire together; `expires_at` is the first second at which they are gone."""
 

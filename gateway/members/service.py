@@ -6,8 +6,9 @@ from typing import Any
 
 from sqlalchemy import Connection, func, insert, select
 
-from gateway import ids
-from gateway.clock import NetworkClock
+from gateway import cursors, ids
+from gateway.auth.rotation import new_member_key
+from gateway.clock import NetworkClock, WallClock
 from gateway.codes import Kind, State
 from gateway.custody import Custody
 from gateway.database import Database
@@ -23,6 +24,8 @@ EXTERNAL_ID_LENGTH_MAX = 100
 
 # New members of one commit: deriving an address costs about 0.1 ms, and the writer waits meanwhile.
 NEW_MAX = 2_000
+
+WALL = WallClock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +63,19 @@ class Members:
             return _by_external_id(connection, external_ids)
 
     def _make(self, external_ids: Sequence[str], actor: str) -> dict[str, Member]:
-        now = self._clock.now()
+        with self._database.write() as connection:
+            return self.ensure_in(connection, external_ids, actor, self._clock.now())
+
+    def ensure_in(
+        self, connection: Connection, external_ids: Sequence[str], actor: str, now: int
+    ) -> dict[str, Member]:
+        """As `ensure`, in the caller's transaction; at most NEW_MAX at once."""
+        for external_id in external_ids:
+            check(external_id)
         wallets = self._custody.wallets()
         c = members.c
-        with self._database.write() as connection:
+        there = _by_external_id(connection, external_ids)
+        if len(there) < len(external_ids):
             # The row's number is the wallet's index, so it must be known before the address is.
             self._database.lock_name(connection, "members")
             there = _by_external_id(connection, external_ids)
@@ -78,7 +90,7 @@ class Members:
                     "created_at": now,
                 }
                 for number, raw_id, external_id in zip(
-                    range(first, first + len(new)), ids.new_ids(len(new), now), new, strict=True
+                    range(first, first + len(new)), ids.random_ids(len(new)), new, strict=True
                 )
             ]
             if rows:
@@ -95,6 +107,44 @@ class Members:
                     },
                 )
             return _by_external_id(connection, external_ids)
+        return there
+
+    def page(
+        self, external_id: str | None, cursor: str | None, limit: int
+    ) -> tuple[list[Member], str | None]:
+        """Members, the newest first, and the cursor of the page after."""
+        c = members.c
+        query = select(members).order_by(c.id.desc()).limit(limit + 1)
+        if external_id is not None:
+            query = query.where(c.external_id == external_id)
+        if cursor is not None:
+            query = query.where(c.id < cursors.decode(cursor))
+        with self._database.read() as connection:
+            rows = connection.execute(query).all()
+        after = cursors.encode(rows[limit - 1].id) if len(rows) > limit else None
+        return [member_of(row) for row in rows[:limit]], after
+
+    def new_key_in(
+        self, connection: Connection, member: str, lives_s: int, actor: str, now: int
+    ) -> tuple[str, str, int]:
+        """A key bound to this member: its id, its text and when it ends. Raises MemberUnknown."""
+        raw = ids.decode(ids.MEMBER, member)
+        query = select(members.c.id).where(members.c.public_id == raw)
+        number = connection.execute(query).scalar_one_or_none()
+        if number is None:
+            raise MemberUnknown(f"there is no member {member}", member=member)
+        wall_now = WALL.now()
+        expires_at = wall_now + lives_s
+        key_id, text = new_member_key(connection, number, now, expires_at, wall_now)
+        row = {
+            "at": now,
+            "actor": actor,
+            "action": "api key",
+            "subject": member,
+            "detail": f"{key_id}, {lives_s} s",
+        }
+        connection.execute(insert(audit), row)
+        return key_id, text, expires_at
 
     def get(self, member: str) -> Member:
         """The member with this public id. Raises MemberUnknown."""

@@ -1,51 +1,76 @@
 """Merchants over HTTP: their own view, and the operator's."""
 
-from fastapi import APIRouter
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+from sqlalchemy import Connection
 from starlette.concurrency import run_in_threadpool
 
-from gateway.auth.dependencies import AsMerchant, AsOperator, Key
+from gateway.answering import answer_once
+from gateway.auth.dependencies import (
+    Key,
+    MayBookDeposits,
+    MayGiveMerchantKeys,
+    MayOnboard,
+    MayReadItself,
+    MayReadMerchants,
+    MayReadOwnPosition,
+    MayReadPositions,
+)
+from gateway.auth.keys import OF_MERCHANT, Role, check_scopes
+from gateway.auth.schemas import ApiKeyBody, NewApiKey
 from gateway.dependencies import TheGateway
+from gateway.errors import InvalidRequest
+from gateway.idempotency import Answer
 from gateway.merchants.schemas import (
-    ApiKeyBody,
     DepositBody,
     MerchantBody,
+    MerchantPage,
+    Month,
     NewDeposit,
     NewMerchantBody,
     NewRule,
     PositionBody,
+    SettlementBody,
 )
+from gateway.merchants.settlement import settlement_of
 from gateway.model import EarnRule, Merchant, NewMerchant
+from gateway.service import Gateway
 from gateway.strict import StrictRoute
+
+PAGE_MAX = 500
 
 router = APIRouter(prefix="/v1/merchants", tags=["merchants"], route_class=StrictRoute)
 
 
 @router.get("/me", summary="Your own entry")
-async def me(who: AsMerchant, gateway: TheGateway) -> MerchantBody:
+async def me(who: MayReadItself, gateway: TheGateway) -> MerchantBody:
     """The merchant that the API key belongs to."""
     return _shown(await run_in_threadpool(gateway.merchants_room.by_number, who.tenant))
 
 
 @router.get("/me/position", summary="What you have with the network")
-async def position(who: AsMerchant, gateway: TheGateway) -> PositionBody:
+async def position(who: MayReadOwnPosition, gateway: TheGateway) -> PositionBody:
     """Deposits and redemptions less issues, and how much of it open orders hold."""
-    room = gateway.merchants_room
-    merchant = await run_in_threadpool(room.by_number, who.tenant)
-    found = await run_in_threadpool(room.position, who.tenant, gateway.books)
-    return PositionBody(
-        merchant=merchant.id,
-        position=found.position,
-        credit_limit=found.credit_limit,
-        held=found.held,
-        available=found.position + found.credit_limit - found.held,
-        as_of_block=found.as_of_block,
-    )
+    merchant = await run_in_threadpool(gateway.merchants_room.by_number, who.tenant)
+    return await run_in_threadpool(_position, gateway, merchant)
 
 
-@router.post("", status_code=202, summary="Onboard a merchant")
+@router.get("/me/settlement", summary="Whose points you honoured, and who honoured yours")
+async def settlement(
+    who: MayReadOwnPosition,
+    gateway: TheGateway,
+    from_month: Month = None,
+    to_month: Month = None,
+) -> SettlementBody:
+    """Points and money by the other merchant, for the months named (all, where none is)."""
+    return await run_in_threadpool(settlement_of, gateway, who.tenant, from_month, to_month)
+
+
+@router.post("", status_code=202, response_model=MerchantBody, summary="Onboard a merchant")
 async def onboard(
-    body: NewMerchantBody, who: AsOperator, _key: Key, gateway: TheGateway
-) -> MerchantBody:
+    body: NewMerchantBody, request: Request, who: MayOnboard, key: Key, gateway: TheGateway
+) -> Response:
     """Registers, keys and funds a merchant; it may issue as soon as its state is `active`.
 
     A slug names one merchant: asking again gives the one that is there, without an API key.
@@ -58,44 +83,122 @@ async def onboard(
         earn_rule=EarnRule(rule.points, rule.per_minor, rule.currency, rule.minor_digits),
         credit_limit=body.credit_limit,
     )
-    room = gateway.merchants_room
-    (merchant,) = await run_in_threadpool(room.onboard, [wanted], who.key_id)
-    gateway.relay.wake()
-    return _shown(merchant)
+
+    def act(connection: Connection, now: int) -> Answer:
+        room = gateway.merchants_room
+        (merchant,) = room.onboard_in(connection, [wanted], who.key_id, now)
+        return Answer(202, _shown(merchant).model_dump())
+
+    return await answer_once(gateway, who, key, request, act)
 
 
 @router.get("", summary="All merchants")
-async def list_all(_who: AsOperator, gateway: TheGateway) -> list[MerchantBody]:
-    """All merchants by number."""
-    return [_shown(merchant) for merchant in await run_in_threadpool(gateway.merchants)]
+async def list_all(
+    _who: MayReadMerchants,
+    gateway: TheGateway,
+    cursor: Annotated[str | None, Query(max_length=40)] = None,
+    limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = 50,
+) -> MerchantPage:
+    """Merchants by number."""
+    found, after = await run_in_threadpool(gateway.merchants_room.page, cursor, limit)
+    return MerchantPage(merchants=[_shown(merchant) for merchant in found], next_cursor=after)
 
 
-@router.post("/{merchant_id}/deposits", status_code=202, summary="Book a deposit")
+@router.get("/{merchant_id}", summary="One merchant")
+async def get(merchant_id: str, _who: MayReadMerchants, gateway: TheGateway) -> MerchantBody:
+    """The merchant with this id."""
+    return _shown(await run_in_threadpool(gateway.merchants_room.get, merchant_id))
+
+
+@router.get("/{merchant_id}/position", summary="What a merchant has with the network")
+async def position_of(
+    merchant_id: str, _who: MayReadPositions, gateway: TheGateway
+) -> PositionBody:
+    """Deposits and redemptions less issues, and how much of it open orders hold."""
+    merchant = await run_in_threadpool(gateway.merchants_room.get, merchant_id)
+    return await run_in_threadpool(_position, gateway, merchant)
+
+
+@router.post(
+    "/{merchant_id}/deposits",
+    status_code=202,
+    response_model=DepositBody,
+    summary="Book a deposit",
+)
 async def deposit(
-    merchant_id: str, body: NewDeposit, who: AsOperator, _key: Key, gateway: TheGateway
-) -> DepositBody:
+    merchant_id: str,
+    body: NewDeposit,
+    request: Request,
+    who: MayBookDeposits,
+    key: Key,
+    gateway: TheGateway,
+) -> Response:
     """Books money that arrived at the bank, once per bank reference."""
-    booked = await run_in_threadpool(
-        gateway.merchants_room.fund, merchant_id, body.amount, body.bank_reference, who.key_id
-    )
-    gateway.relay.wake()
-    return DepositBody(
-        merchant=merchant_id,
-        amount=body.amount,
-        bank_reference=body.bank_reference,
-        booked=booked,
-    )
+
+    def act(connection: Connection, now: int) -> Answer:
+        booked = gateway.merchants_room.fund_in(
+            connection, merchant_id, body.amount, body.bank_reference, who.key_id, now
+        )
+        shown = DepositBody(
+            merchant=merchant_id,
+            amount=body.amount,
+            bank_reference=body.bank_reference,
+            booked=booked,
+        )
+        return Answer(202, shown.model_dump())
+
+    return await answer_once(gateway, who, key, request, act)
 
 
-@router.post("/{merchant_id}/api-keys", status_code=201, summary="A fresh API key")
+@router.post(
+    "/{merchant_id}/api-keys",
+    status_code=201,
+    response_model=ApiKeyBody,
+    summary="A fresh API key of a merchant",
+)
 async def new_api_key(
-    merchant_id: str, who: AsOperator, _key: Key, gateway: TheGateway
-) -> ApiKeyBody:
-    """Shown this once. At most two keys of a merchant are alive: the older one is revoked."""
-    key_id, text = await run_in_threadpool(
-        gateway.merchants_room.new_api_key, merchant_id, who.key_id
+    merchant_id: str,
+    request: Request,
+    who: MayGiveMerchantKeys,
+    key: Key,
+    gateway: TheGateway,
+    body: NewApiKey | None = None,
+) -> Response:
+    """Shown this once. At most two keys of a role and label are alive: the oldest is revoked."""
+    wanted = body or NewApiKey(role=Role.MERCHANT.value)
+    role = Role(wanted.role)
+    if role not in OF_MERCHANT:
+        raise InvalidRequest(f"a merchant has no key of role {role.value}")
+    scopes = check_scopes(role, wanted.scopes, None)
+
+    def act(connection: Connection, now: int) -> Answer:
+        key_id, text = gateway.merchants_room.new_api_key_in(
+            connection,
+            merchant_id,
+            who.key_id,
+            now,
+            role=role,
+            label=wanted.label,
+            scopes=scopes,
+        )
+        shown = ApiKeyBody(
+            id=key_id, merchant=merchant_id, role=role.value, label=wanted.label, api_key=text
+        )
+        return Answer(201, shown.model_dump())
+
+    return await answer_once(gateway, who, key, request, act)
+
+
+def _position(gateway: Gateway, merchant: Merchant) -> PositionBody:
+    found = gateway.merchants_room.position(merchant.number, gateway.books)
+    return PositionBody(
+        merchant=merchant.id,
+        position=found.position,
+        credit_limit=found.credit_limit,
+        held=found.held,
+        available=found.position + found.credit_limit - found.held,
+        as_of_block=found.as_of_block,
     )
-    return ApiKeyBody(id=key_id, merchant=merchant_id, role="merchant", api_key=text)
 
 
 def _shown(merchant: Merchant) -> MerchantBody:

@@ -2,6 +2,7 @@
 
 from typing import Annotated
 
+from fastapi import Query
 from pydantic import BaseModel, Field
 
 from gateway.merchants.service import AMOUNT_MAX, NAME_LENGTH_MAX, SLUG_LENGTH_MAX
@@ -68,10 +69,32 @@ class DepositBody(BaseModel):
     booked: bool
 
 
-class ApiKeyBody(BaseModel):
-    """A fresh API key, shown this once."""
+class MerchantPage(BaseModel):
+    """By number; `next_cursor` is null on the last page."""
 
-    id: str
-    merchant: str
-    role: str
-    api_key: str
+    merchants: list[MerchantBody]
+    next_cursor: str | None
+
+
+Month = Annotated[
+    int | None,
+    Query(ge=197001, le=999912, description="Year and month, yyyymm.", examples=[202611]),
+]
+
+
+class SettlementLine(BaseModel):
+    """What one merchant honoured of another's points: points, refunds off, and what it was paid."""
+
+    merchant: str | None
+    redeemed: int
+    refunded: int
+    points: int
+    paid: int
+
+
+class SettlementBody(BaseModel):
+    """`honoured`: points of others that you took, by issuer. `issued`: yours that others took."""
+
+    honoured: list[SettlementLine]
+    issued: list[SettlementLine]
+    as_of_block: int

@@ -7,8 +7,8 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, func, insert, select
 
-from gateway import faults, ids
-from gateway.auth.keys import Role, new_key
+from gateway import cursors, faults, ids
+from gateway.auth.keys import Role, Scope, new_key
 from gateway.auth.rotation import rotate_key
 from gateway.clock import NetworkClock
 from gateway.codes import MERCHANT_STATES
@@ -62,20 +62,26 @@ class Merchants:
         A slug that is there already: its merchant as it is, without API key; an opening deposit is
         made once only.
         """
+        with self._database.write() as connection:
+            onboarded = self.onboard_in(connection, wanted, actor, self._clock.now())
+        faults.point("onboard.stored")
+        return onboarded
+
+    def onboard_in(
+        self, connection: Connection, wanted: Sequence[NewMerchant], actor: str, now: int
+    ) -> list[Merchant]:
+        """As `onboard`, in the caller's transaction."""
         for new in wanted:
             check(new)
-        now = self._clock.now()
-        with self._database.write() as connection:
-            self._database.lock_name(connection, "merchants")
-            onboarded = [self._onboard_one(connection, new, now) for new in wanted]
-            for new, merchant in zip(wanted, onboarded, strict=True):
-                if new.deposit:
-                    reference = f"opening deposit of {new.slug}"
-                    self._treasury.deposit(connection, merchant.number, new.deposit, reference, now)
-            slugs = ", ".join(m.slug for m in onboarded if m.api_key)
-            if slugs:
-                connection.execute(insert(audit), _audit(now, actor, "onboard", slugs))
-        faults.point("onboard.stored")
+        self._database.lock_name(connection, "merchants")
+        onboarded = [self._onboard_one(connection, new, now) for new in wanted]
+        for new, merchant in zip(wanted, onboarded, strict=True):
+            if new.deposit:
+                reference = f"opening deposit of {new.slug}"
+                self._treasury.deposit(connection, merchant.number, new.deposit, reference, now)
+        slugs = ", ".join(m.slug for m in onboarded if m.api_key)
+        if slugs:
+            connection.execute(insert(audit), _audit(now, actor, "onboard", slugs))
         return onboarded
 
     def _onboard_one(self, connection: Connection, new: NewMerchant, now: int) -> Merchant:
@@ -141,15 +147,27 @@ class Merchants:
 
         Raises MerchantUnknown, InvalidRequest.
         """
+        with self._database.write() as connection:
+            now = self._clock.now()
+            return self.fund_in(connection, merchant, amount, bank_reference, actor, now)
+
+    def fund_in(
+        self,
+        connection: Connection,
+        merchant: str,
+        amount: int,
+        bank_reference: str,
+        actor: str,
+        now: int,
+    ) -> bool:
+        """As `fund`, in the caller's transaction."""
         if not 1 <= amount <= AMOUNT_MAX:
             raise InvalidRequest(f"an amount is 1 to {AMOUNT_MAX} units", amount=amount)
-        now = self._clock.now()
-        with self._database.write() as connection:
-            row = self._row(connection, merchant)
-            done = self._treasury.deposit(connection, row.id, amount, bank_reference, now)
-            if done:
-                detail = f"{amount} for {row.slug}, bank reference {bank_reference}"
-                connection.execute(insert(audit), _audit(now, actor, "fund", detail))
+        row = self._row(connection, merchant)
+        done = self._treasury.deposit(connection, row.id, amount, bank_reference, now)
+        if done:
+            detail = f"{amount} for {row.slug}, bank reference {bank_reference}"
+            connection.execute(insert(audit), _audit(now, actor, "fund", detail))
         return done
 
     # ---- reading
@@ -159,6 +177,17 @@ class Merchants:
         with self._database.read() as connection:
             rows = connection.execute(select(merchants).order_by(merchants.c.id)).all()
         return [merchant_of(row) for row in rows]
+
+    def page(self, cursor: str | None, limit: int) -> tuple[list[Merchant], str | None]:
+        """Merchants by number, and the cursor of the page after."""
+        c = merchants.c
+        query = select(merchants).order_by(c.id).limit(limit + 1)
+        if cursor is not None:
+            query = query.where(c.id > cursors.decode(cursor))
+        with self._database.read() as connection:
+            rows = connection.execute(query).all()
+        after = cursors.encode(rows[limit - 1].id) if len(rows) > limit else None
+        return [merchant_of(row) for row in rows[:limit]], after
 
     def get(self, merchant: str) -> Merchant:
         """The merchant with this public id. Raises MerchantUnknown."""
@@ -192,12 +221,25 @@ class Merchants:
 
     def new_api_key(self, merchant: str, actor: str) -> tuple[str, str]:
         """A fresh key (id, text). Two may be alive, for rotation: older ones are revoked."""
-        now = self._clock.now()
         with self._database.write() as connection:
-            row = self._row(connection, merchant)
-            key_id, text = rotate_key(connection, Role.MERCHANT, row.id, now)
-            detail = f"{key_id} for {row.slug}"
-            connection.execute(insert(audit), _audit(now, actor, "api key", detail))
+            return self.new_api_key_in(connection, merchant, actor, self._clock.now())
+
+    def new_api_key_in(
+        self,
+        connection: Connection,
+        merchant: str,
+        actor: str,
+        now: int,
+        *,
+        role: Role = Role.MERCHANT,
+        label: str = "",
+        scopes: frozenset[Scope] | None = None,
+    ) -> tuple[str, str]:
+        """As `new_api_key`, in the caller's transaction, also for tills. Raises MerchantUnknown."""
+        row = self._row(connection, merchant)
+        key_id, text = rotate_key(connection, role, row.id, now, label=label, scopes=scopes)
+        detail = f"{key_id} ({role.value} {label}) for {row.slug}"
+        connection.execute(insert(audit), _audit(now, actor, "api key", detail))
         return key_id, text
 
     def new_operator_key(self, actor: str) -> tuple[str, str]:

@@ -28,18 +28,17 @@ def cancel(
     order_id: str,
     *,
     tenant: int,
-    member: int | None,
     actor: str,
     now: int,
 ) -> None:
     """Fails the order, or sets its Cancel on the way; asking again changes nothing.
 
-    The caller's transaction is one of `database.settle()`. `tenant` 0 may cancel any order,
-    `member` (a row number) its own alone. Raises OrderUnknown, OrderNotCancellable.
+    The caller's transaction is one of `database.settle()`. `tenant` 0 may cancel any order, others
+    what they asked for themselves. Raises OrderUnknown, OrderNotCancellable.
     """
     # Nobody opens or takes back a batch meanwhile.
     database.lock_name(connection, "sealing")
-    order = _order(database, connection, order_id, tenant, member)
+    order = _order(database, connection, order_id, tenant)
     if order.cancel_asked_at is not None and order.state < State.FINAL:
         return
     _check(order)
@@ -61,17 +60,13 @@ def cancel(
     connection.execute(insert(audit), row)
 
 
-def _order(
-    database: Database, connection: Connection, order_id: str, tenant: int, member: int | None
-) -> Any:
+def _order(database: Database, connection: Connection, order_id: str, tenant: int) -> Any:
     try:
         raw = ids.decode(ids.ORDER, order_id)
     except GatewayError as error:
         raise OrderUnknown(f"there is no order {order_id[:40]!r}") from error
     query = select(orders).where(orders.c.public_id == raw)
-    if member is not None:
-        query = query.where(orders.c.member_id == member, orders.c.merchant_id == 0)
-    elif tenant:
+    if tenant:
         query = query.where(orders.c.merchant_id == tenant)
     row = connection.execute(database.lock_rows(query)).one_or_none()
     if row is None:

@@ -9,7 +9,15 @@ import orjson
 from fastapi import APIRouter, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from gateway.auth.dependencies import AsAnyone, AsMerchant, AsOperator, Key, Principal
+from gateway.auth.dependencies import (
+    Key,
+    MayIssue,
+    MayReadOrders,
+    MayReadRefusals,
+    MayRedeem,
+    MayTransfer,
+    Principal,
+)
 from gateway.codes import STATE_CODES
 from gateway.dependencies import TheGateway
 from gateway.errors import PurchaseInvalid
@@ -35,6 +43,7 @@ from gateway.orders.schemas import (
     NewTransfer,
     OrderBody,
     OrderPage,
+    RefusalPage,
 )
 from gateway.service import Gateway
 from gateway.strict import StrictRoute, body_hash
@@ -50,7 +59,7 @@ WAIT_POLL_S = 0.1
 
 @router.post("/issuances", status_code=ACCEPTED, response_model=OrderBody, summary="Issue points")
 async def issue(
-    body: NewIssuance, request: Request, who: AsMerchant, key: Key, gateway: TheGateway
+    body: NewIssuance, request: Request, who: MayIssue, key: Key, gateway: TheGateway
 ) -> Response:
     """Accepts an issue of points to a member; it is carried out within moments.
 
@@ -65,7 +74,7 @@ async def issue(
 
 @router.post("/issuances/bulk", status_code=ACCEPTED, response_model=BulkBody, summary="Issue many")
 async def issue_many(
-    body: NewIssuances, request: Request, who: AsMerchant, key: Key, gateway: TheGateway
+    body: NewIssuances, request: Request, who: MayIssue, key: Key, gateway: TheGateway
 ) -> Response:
     """Up to 10,000 issues in one commit. Each line is accepted or refused for itself."""
     merchant = await merchant_of(gateway, who)
@@ -83,7 +92,7 @@ async def issue_many(
     "/redemptions", status_code=ACCEPTED, response_model=OrderBody, summary="Redeem points"
 )
 async def redeem(
-    body: NewRedemption, request: Request, who: AsMerchant, key: Key, gateway: TheGateway
+    body: NewRedemption, request: Request, who: MayRedeem, key: Key, gateway: TheGateway
 ) -> Response:
     """Accepts that a member spends points with the merchant; the member's balance must reach."""
     merchant = await merchant_of(gateway, who)
@@ -95,17 +104,18 @@ async def redeem(
     "/transfers", status_code=ACCEPTED, response_model=OrderBody, summary="Transfer points"
 )
 async def transfer(
-    body: NewTransfer, request: Request, who: AsOperator, key: Key, gateway: TheGateway
+    body: NewTransfer, request: Request, who: MayTransfer, key: Key, gateway: TheGateway
 ) -> Response:
-    """Accepts that a member gives points to another. For the operator's wallet service alone: a
-    merchant cannot speak for a member.
+    """Accepts that a member gives points to another: asked by the member itself, or by the
+    operator's wallet service. A merchant cannot speak for a member.
     """
+    who.check_member(body.from_)
     line = NewOrder(OrderKind.TRANSFER, body.from_, body.points, body.reference, to_member=body.to)
     return await accept_one(gateway, who, key, request, line)
 
 
 @router.get("/orders/{order_id}", response_model=OrderBody, summary="One order")
-async def get_order(order_id: str, who: AsAnyone, gateway: TheGateway) -> Response:
+async def get_order(order_id: str, who: MayReadOrders, gateway: TheGateway) -> Response:
     """The order as it stands now."""
 
     def read() -> dict[str, Any]:
@@ -117,14 +127,14 @@ async def get_order(order_id: str, who: AsAnyone, gateway: TheGateway) -> Respon
 
 @router.get("/orders", response_model=OrderPage, summary="Orders, newest first")
 async def list_orders(
-    who: AsAnyone,
+    who: MayReadOrders,
     gateway: TheGateway,
     state: OrderState | None = None,
     reference: Annotated[str | None, Query(max_length=100)] = None,
     cursor: Annotated[str | None, Query(max_length=40)] = None,
     limit: Annotated[int, Query(ge=1, le=repository.PAGE_MAX)] = 50,
 ) -> Response:
-    """A merchant sees its own orders, the operator all."""
+    """A merchant sees its own orders, a member those that it is charged for, the network all."""
 
     def read() -> dict[str, Any]:
         states = [] if state is None else [STATE_CODES[state].value]
@@ -138,6 +148,25 @@ async def list_orders(
                 limit=limit,
             )
         return {"orders": found, "next_cursor": after}
+
+    return json_answer(await run_in_threadpool(read), 200)
+
+
+@router.get("/refusals", response_model=RefusalPage, summary="Refused wishes, newest first")
+async def list_refusals(
+    who: MayReadRefusals,
+    gateway: TheGateway,
+    cursor: Annotated[str | None, Query(max_length=40)] = None,
+    limit: Annotated[int, Query(ge=1, le=repository.PAGE_MAX)] = 50,
+) -> Response:
+    """What was refused as things stood: too little balance, credit, or a merchant not active."""
+
+    def read() -> dict[str, Any]:
+        with gateway.database.read() as connection:
+            found, after = repository.refused_page(
+                connection, who.tenant, cursor=cursor, limit=limit
+            )
+        return {"refusals": found, "next_cursor": after}
 
     return json_answer(await run_in_threadpool(read), 200)
 

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Select, select
 from gateway import cursors, ids
 from gateway.codes import KIND_WORDS, STATE_WORDS, Kind
 from gateway.errors import OrderUnknown
-from gateway.tables import batches, members, merchants, orders
+from gateway.tables import batches, members, merchants, orders, refusals
 from wallet_sdk.types import to_hex
 
 PAGE_MAX = 500
@@ -20,14 +20,13 @@ FAILURES = {
 
 
 def find(connection: Connection, order_id: str, tenant: int) -> dict[str, Any]:
-    """The order, as it is shown; a merchant's own ones only. Raises OrderUnknown."""
+    """The order, as it is shown, where the tenant may see it. Raises OrderUnknown."""
     try:
         raw = ids.decode(ids.ORDER, order_id)
     except Exception as error:
         raise OrderUnknown(f"there is no order {order_id[:40]!r}") from error
     query = shown_query().where(orders.c.public_id == raw)
-    if tenant:
-        query = query.where(orders.c.merchant_id == tenant)
+    query = _visible(query, tenant)
     row = connection.execute(query).one_or_none()
     if row is None:
         raise OrderUnknown(f"there is no order {order_id}", order=order_id)
@@ -45,8 +44,7 @@ def page(
 ) -> tuple[list[dict[str, Any]], str | None]:
     """Orders newest first, and the cursor of the page after."""
     query = shown_query().order_by(orders.c.id.desc()).limit(limit + 1)
-    if tenant:
-        query = query.where(orders.c.merchant_id == tenant)
+    query = _visible(query, tenant)
     if states:
         query = query.where(orders.c.state.in_(states))
     if reference is not None:
@@ -57,6 +55,53 @@ def page(
     more = len(rows) > limit
     shown_rows = [shown(row) for row in rows[:limit]]
     return shown_rows, cursors.encode(rows[limit - 1].id) if more else None
+
+
+def _visible(query: Select[Any], tenant: int) -> Select[Any]:
+    """A merchant sees its own orders, a member (below zero) those it is charged for, the network
+    all.
+    """
+    if tenant > 0:
+        return query.where(orders.c.merchant_id == tenant)
+    if tenant < 0:
+        return query.where(orders.c.member_id == -tenant)
+    return query
+
+
+def refused_page(
+    connection: Connection, tenant: int, *, cursor: str | None, limit: int
+) -> tuple[list[dict[str, Any]], str | None]:
+    """Wishes that were refused as things stood, newest first, and the cursor of the page after."""
+    c = refusals.c
+    query = (
+        select(
+            refusals,
+            merchants.c.public_id.label("merchant"),
+            members.c.public_id.label("member"),
+        )
+        .outerjoin(merchants, merchants.c.id == c.merchant_id)
+        .outerjoin(members, members.c.id == c.member_id)
+        .order_by(c.id.desc())
+        .limit(limit + 1)
+    )
+    if tenant:
+        query = query.where(c.merchant_id == tenant)
+    if cursor is not None:
+        query = query.where(c.id < cursors.decode(cursor))
+    rows = connection.execute(query).all()
+    found = [
+        {
+            "kind": KIND_WORDS[row.kind].value,
+            "merchant": _public(ids.MERCHANT, row.merchant),
+            "member": _public(ids.MEMBER, row.member),
+            "points": row.points,
+            "reference": row.reference,
+            "code": row.code,
+            "at": row.at,
+        }
+        for row in rows[:limit]
+    ]
+    return found, cursors.encode(rows[limit - 1].id) if len(rows) > limit else None
 
 
 def shown(row: Any) -> dict[str, Any]:

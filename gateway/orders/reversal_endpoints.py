@@ -3,15 +3,17 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 from starlette.concurrency import run_in_threadpool
 
-from gateway.auth.dependencies import AsAnyone, AsMerchant, Key
+from gateway.answering import answer_once
+from gateway.auth.dependencies import Key, MayCancel, MayReverse, MayWithdraw
 from gateway.dependencies import TheGateway
+from gateway.idempotency import Answer
 from gateway.model import POINTS_MAX, NewReversal, NewWithdrawal, OrderKind, OrderState
 from gateway.orders import repository
 from gateway.orders.cancel import cancel
-from gateway.orders.endpoints import ACCEPTED, accept_one, json_answer, merchant_of
+from gateway.orders.endpoints import ACCEPTED, accept_one, merchant_of
 from gateway.orders.reversals import ReturnQuote, Reversals
 from gateway.orders.schemas import NewRefund, NewReturn, NewWithdrawalBody, OrderBody, QuoteBody
 from gateway.service import Gateway
@@ -23,7 +25,7 @@ router = APIRouter(prefix="/v1", tags=["orders"], route_class=StrictRoute)
 
 @router.post("/refunds", status_code=ACCEPTED, response_model=OrderBody, summary="Refund points")
 async def refund(
-    body: NewRefund, request: Request, who: AsMerchant, key: Key, gateway: TheGateway
+    body: NewRefund, request: Request, who: MayReverse, key: Key, gateway: TheGateway
 ) -> Response:
     """Gives points of a redemption back to the member, into the epochs they were taken from.
 
@@ -45,7 +47,7 @@ async def refund(
 
 @router.post("/returns", status_code=ACCEPTED, response_model=OrderBody, summary="Goods came back")
 async def return_(
-    body: NewReturn, request: Request, who: AsMerchant, key: Key, gateway: TheGateway
+    body: NewReturn, request: Request, who: MayReverse, key: Key, gateway: TheGateway
 ) -> Response:
     """Takes back what a purchase earned, as far as the member still has it.
 
@@ -70,7 +72,7 @@ async def return_(
 @router.get("/orders/{order_id}/return-quote", summary="What a return would do")
 async def quote(
     order_id: str,
-    who: AsMerchant,
+    who: MayReverse,
     gateway: TheGateway,
     points: Annotated[int, Query(ge=1, le=POINTS_MAX)],
 ) -> QuoteBody:
@@ -92,30 +94,22 @@ async def quote(
 @router.post(
     "/orders/{order_id}/cancel", status_code=ACCEPTED, response_model=OrderBody, summary="Cancel"
 )
-async def cancel_order(order_id: str, who: AsAnyone, _key: Key, gateway: TheGateway) -> Response:
+async def cancel_order(
+    order_id: str, request: Request, who: MayCancel, key: Key, gateway: TheGateway
+) -> Response:
     """Takes an order back that has not taken effect.
 
     While it is not signed it fails at once (200). Later its nonce is used up on chain; until that
     is final the order may still win, so read it again (202, `cancel_asked_at` is set).
     """
 
-    def ask() -> dict[str, Any]:
-        with gateway.database.settle() as connection:
-            cancel(
-                gateway.database,
-                connection,
-                order_id,
-                tenant=who.tenant,
-                member=None,
-                actor=who.key_id,
-                now=gateway.clock.now(),
-            )
-            found = repository.find(connection, order_id, who.tenant)
-        gateway.relay.wake()
-        return found
+    def act(connection: Connection, now: int) -> Answer:
+        database = gateway.database
+        cancel(database, connection, order_id, tenant=who.tenant, actor=who.key_id, now=now)
+        found = repository.find(connection, order_id, who.tenant)
+        return Answer(200 if found["state"] == OrderState.FAILED.value else ACCEPTED, found)
 
-    found = await run_in_threadpool(ask)
-    return json_answer(found, 200 if found["state"] == OrderState.FAILED.value else ACCEPTED)
+    return await answer_once(gateway, who, key, request, act, settles=True)
 
 
 @router.post(
@@ -125,7 +119,7 @@ async def cancel_order(order_id: str, who: AsAnyone, _key: Key, gateway: TheGate
     summary="Withdraw money",
 )
 async def withdraw(
-    body: NewWithdrawalBody, request: Request, who: AsMerchant, key: Key, gateway: TheGateway
+    body: NewWithdrawalBody, request: Request, who: MayWithdraw, key: Key, gateway: TheGateway
 ) -> Response:
     """Pays out of the merchant's position to its owner's account; credit is never paid out."""
     merchant = await merchant_of(gateway, who)

@@ -205,6 +205,25 @@ class OrderPage(BaseModel):
     next_cursor: str | None
 
 
+class RefusalBody(BaseModel):
+    """A wish that was refused as things stood; `code` as in the problem that answered it."""
+
+    kind: str
+    merchant: str | None
+    member: str | None
+    points: int
+    reference: str
+    code: str
+    at: int
+
+
+class RefusalPage(BaseModel):
+    """Newest first; `next_cursor` is null on the last page."""
+
+    refusals: list[RefusalBody]
+    next_cursor: str | None
+
+
 class BulkBody(BaseModel):
     """One answer a line, in order: an order, or a refusal with its code."""
 

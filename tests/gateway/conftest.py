@@ -13,11 +13,13 @@ from sqlalchemy import insert
 
 from gateway import ids
 from gateway.auth.keys import Role, new_key
+from gateway.auth.rotation import rotate_key
 from gateway.books import Position
 from gateway.custody import Custody, MasterRing, MasterSources
 from gateway.database import Database, migrate
 from gateway.model import NewMerchant
 from gateway.network import Network, open_network
+from gateway.settings import Settings
 from gateway.tables import api_keys, members, merchants, metadata
 from tests.gateway.helpers import (
     NOON,
@@ -109,7 +111,10 @@ def _towns() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
     """One running embedded network for the tests that only add to it."""
-    with open_network(tmp_path_factory.mktemp("network")) as found:
+    folder = tmp_path_factory.mktemp("network")
+    # Tests ask as a member more often than any wallet does.
+    settings = Settings(data_dir=folder, member_requests_per_s=1_000)
+    with open_network(folder, settings=settings) as found:
         yield found
 
 
@@ -133,6 +138,12 @@ def town(network: Network, client: httpx.Client) -> Town:
     operator_key, row = new_key(Role.OPERATOR, None, NOON)
     with network.gateway.database.write() as connection:
         connection.execute(insert(api_keys), row)
+        _, auditor_key = rotate_key(connection, Role.AUDITOR, None, NOON)
+        _, cashier_key = rotate_key(connection, Role.CASHIER, baker.number, NOON, label="till 1")
+        ada = members_found["card-ada"].id
+        _, member_key, _ = network.gateway.members_room.new_key_in(
+            connection, ada, 86_400, "test", NOON
+        )
     network.gateway.drain()
     return Town(
         network=network,
@@ -143,4 +154,7 @@ def town(network: Network, client: httpx.Client) -> Town:
         ben=members_found["card-ben"],
         cleo=members_found["card-cleo"],
         operator_key=operator_key,
+        cashier_key=cashier_key,
+        auditor_key=auditor_key,
+        member_key=member_key,
     )

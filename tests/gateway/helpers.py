@@ -75,7 +75,10 @@ class House:
 
 @dataclass
 class Town:
-    """A running network with a baker, a florist, ada, ben and cleo, and a client of its API."""
+    """A running network with a baker, a florist, ada, ben and cleo, and a client of its API.
+
+    Keys: the operator's, an auditor's, one of a cashier of the baker's, and ada's own.
+    """
 
     network: Network
     client: httpx.Client
@@ -85,6 +88,9 @@ class Town:
     ben: Member
     cleo: Member
     operator_key: str
+    cashier_key: str
+    auditor_key: str
+    member_key: str
 
     def post(
         self, path: str, body: object, *, key: str | None = None, by: str | None = None

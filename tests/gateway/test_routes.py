@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import product
+from typing import Any
 
-import pytest
 from fastapi.routing import APIRoute
 
-from gateway.auth.keys import Role
+from gateway.auth import endpoints as keys
+from gateway.auth.keys import SCOPES, Role, Scope
 from gateway.members import endpoints as members
 from gateway.merchants import endpoints as merchants
 from gateway.orders import endpoints as orders
@@ -15,85 +17,210 @@ from gateway.orders import reversal_endpoints as reversals
 from gateway.webhooks import endpoints as webhooks
 from tests.gateway.helpers import Town, fresh
 
+ROUTERS = (
+    orders.router,
+    reversals.router,
+    members.router,
+    merchants.router,
+    keys.router,
+    webhooks.router,
+)
+
+PLAIN = "application/json"
+# Means the same, and keeps a plain POST off its short way.
+USUAL = "application/json; charset=utf-8"
+
 # Who reaches what. A new route that is not named here fails the test.
-SHOP, NET = Role.MERCHANT, Role.OPERATOR
+NET, AUDIT, OWNER, TILL, SELF = (
+    Role.OPERATOR,
+    Role.AUDITOR,
+    Role.MERCHANT,
+    Role.CASHIER,
+    Role.MEMBER,
+)
+SHOP = {OWNER, TILL}
 REACHED = {
-    ("POST", "/v1/issuances"): {SHOP},
-    ("POST", "/v1/issuances/bulk"): {SHOP},
-    ("POST", "/v1/redemptions"): {SHOP},
-    ("POST", "/v1/transfers"): {NET},
-    ("POST", "/v1/refunds"): {SHOP},
-    ("POST", "/v1/returns"): {SHOP},
-    ("GET", "/v1/orders/{order_id}/return-quote"): {SHOP},
-    ("POST", "/v1/orders/{order_id}/cancel"): {SHOP, NET},
-    ("POST", "/v1/merchants/me/withdrawals"): {SHOP},
-    ("GET", "/v1/orders"): {SHOP, NET},
-    ("GET", "/v1/orders/{order_id}"): {SHOP, NET},
-    ("POST", "/v1/members"): {SHOP, NET},
-    ("GET", "/v1/members/{member_id}"): {SHOP, NET},
-    ("GET", "/v1/members/{member_id}/balance"): {SHOP, NET},
-    ("GET", "/v1/members/{member_id}/history"): {SHOP, NET},
-    ("GET", "/v1/merchants/me"): {SHOP},
-    ("GET", "/v1/merchants/me/position"): {SHOP},
-    ("GET", "/v1/merchants"): {NET},
+    ("POST", "/v1/issuances"): SHOP,
+    ("POST", "/v1/issuances/bulk"): SHOP,
+    ("POST", "/v1/redemptions"): SHOP,
+    ("POST", "/v1/refunds"): SHOP,
+    ("POST", "/v1/returns"): SHOP,
+    ("POST", "/v1/transfers"): {NET, SELF},
+    ("GET", "/v1/orders"): {NET, AUDIT, SELF, *SHOP},
+    ("GET", "/v1/orders/{order_id}"): {NET, AUDIT, SELF, *SHOP},
+    ("GET", "/v1/orders/{order_id}/return-quote"): SHOP,
+    ("POST", "/v1/orders/{order_id}/cancel"): {NET, SELF, *SHOP},
+    ("GET", "/v1/refusals"): {NET, AUDIT, *SHOP},
+    ("POST", "/v1/members"): {NET, *SHOP},
+    ("GET", "/v1/members"): {NET},
+    ("GET", "/v1/members/{member_id}"): {NET, SELF, *SHOP},
+    ("GET", "/v1/members/{member_id}/balance"): {NET, SELF, *SHOP},
+    ("GET", "/v1/members/{member_id}/history"): {NET, SELF, *SHOP},
+    ("POST", "/v1/members/{member_id}/api-keys"): {NET},
+    ("GET", "/v1/merchants/me"): SHOP,
+    ("GET", "/v1/merchants/me/position"): {OWNER},
+    ("GET", "/v1/merchants/me/settlement"): {OWNER},
+    ("POST", "/v1/merchants/me/withdrawals"): {OWNER},
+    ("GET", "/v1/merchants"): {NET, AUDIT},
     ("POST", "/v1/merchants"): {NET},
+    ("GET", "/v1/merchants/{merchant_id}"): {NET, AUDIT},
+    ("GET", "/v1/merchants/{merchant_id}/position"): {NET, AUDIT},
     ("POST", "/v1/merchants/{merchant_id}/deposits"): {NET},
     ("POST", "/v1/merchants/{merchant_id}/api-keys"): {NET},
-    ("POST", "/v1/webhook-endpoints"): {SHOP},
-    ("GET", "/v1/webhook-endpoints"): {SHOP},
-    ("GET", "/v1/webhook-endpoints/{endpoint_id}"): {SHOP},
-    ("PATCH", "/v1/webhook-endpoints/{endpoint_id}"): {SHOP},
-    ("DELETE", "/v1/webhook-endpoints/{endpoint_id}"): {SHOP},
-    ("POST", "/v1/webhook-endpoints/{endpoint_id}/rotate-secret"): {SHOP},
-    ("POST", "/v1/webhook-endpoints/{endpoint_id}/test"): {SHOP},
-    ("POST", "/v1/webhook-endpoints/{endpoint_id}/replay"): {SHOP},
-    ("GET", "/v1/webhook-endpoints/{endpoint_id}/deliveries"): {SHOP},
-    ("GET", "/v1/webhook-endpoints/{endpoint_id}/deliveries/{event_id}"): {SHOP},
+    ("POST", "/v1/webhook-endpoints"): {OWNER},
+    ("GET", "/v1/webhook-endpoints"): {OWNER},
+    ("GET", "/v1/webhook-endpoints/{endpoint_id}"): {OWNER},
+    ("PATCH", "/v1/webhook-endpoints/{endpoint_id}"): {OWNER},
+    ("DELETE", "/v1/webhook-endpoints/{endpoint_id}"): {OWNER},
+    ("POST", "/v1/webhook-endpoints/{endpoint_id}/rotate-secret"): {OWNER},
+    ("POST", "/v1/webhook-endpoints/{endpoint_id}/test"): {OWNER},
+    ("POST", "/v1/webhook-endpoints/{endpoint_id}/replay"): {OWNER},
+    ("GET", "/v1/webhook-endpoints/{endpoint_id}/deliveries"): {OWNER},
+    ("GET", "/v1/webhook-endpoints/{endpoint_id}/deliveries/{event_id}"): {OWNER},
+    ("GET", "/v1/api-keys"): {NET, OWNER},
+    ("POST", "/v1/api-keys"): {NET, OWNER},
+    ("POST", "/v1/api-keys/{key_id}/revoke"): {NET, OWNER},
 }
 
 
 def routes() -> Iterator[tuple[str, str]]:
-    for router in (
-        orders.router,
-        reversals.router,
-        members.router,
-        merchants.router,
-        webhooks.router,
-    ):
+    for router in ROUTERS:
         for route in router.routes:
             assert isinstance(route, APIRoute)
             for method in sorted(route.methods):
                 yield method, route.path
 
 
+def key_of(town: Town, role: Role) -> str:
+    found = {
+        NET: town.operator_key,
+        AUDIT: town.auditor_key,
+        OWNER: town.baker.api_key,
+        TILL: town.cashier_key,
+        SELF: town.member_key,
+    }[role]
+    assert found is not None
+    return found
+
+
+def nobodys(path: str) -> str:
+    """The path with ids that name nothing."""
+    return path.format(
+        order_id="ord_" + "0" * 26,
+        member_id="mem_" + "0" * 26,
+        merchant_id="mer_" + "0" * 26,
+        key_id="0" * 16,
+        endpoint_id="wep_" + "0" * 26,
+        event_id="evt_" + "0" * 26,
+    )
+
+
 def test_routes__all_there_are__are_in_the_table() -> None:
     assert set(routes()) == set(REACHED)
 
 
-@pytest.mark.parametrize("role", [None, SHOP, NET])
-@pytest.mark.parametrize(("method", "path"), sorted(REACHED))
-def test_route__by_each_role__lets_in_whom_the_table_names(
-    town: Town, method: str, path: str, role: Role | None
-) -> None:
-    headers = {"Idempotency-Key": fresh("k")}
-    if role is not None:
-        key = town.baker.api_key if role is SHOP else town.operator_key
-        headers["Authorization"] = f"Bearer {key}"
-    url = path.format(
-        order_id="ord_" + "0" * 26,
-        member_id="mem_" + "0" * 26,
-        merchant_id="mer_" + "0" * 26,
-        endpoint_id="wep_" + "0" * 26,
-        event_id="evt_" + "0" * 26,
-    )
-    # No body: whoever is let in is refused for that, and nobody else learns of it.
-    response = town.client.request(method, url, headers=headers)
-    if role is None:
-        assert response.status_code == 401
-    elif role not in REACHED[method, path]:
-        assert response.status_code == 403
-    else:
-        assert response.status_code in (200, 404, 422), response.text
+def test_routes__by_each_role__let_in_whom_the_table_names(town: Town) -> None:
+    """All routes x all roles, and plain POSTs on their short way and on the usual one."""
+    wrong = []
+    for method, path in sorted(REACHED):
+        medias = [PLAIN, USUAL] if method == "POST" else [PLAIN]
+        for role, media in product([None, *Role], medias):
+            headers = {"Idempotency-Key": fresh("k"), "Content-Type": media}
+            if role is not None:
+                headers["Authorization"] = f"Bearer {key_of(town, role)}"
+            # No body: whoever is let in is refused for that, and nobody else learns of it.
+            response = town.client.request(method, nobodys(path), headers=headers)
+            if role is None:
+                expected: tuple[int, ...] = (401,)
+            elif role in REACHED[method, path]:
+                expected = (200, 404, 422)
+            else:
+                expected = (403,)
+            if response.status_code not in expected:
+                wrong.append((method, path, role, media, response.status_code, response.text))
+    assert wrong == []
+
+
+def foreign_requests(town: Town) -> Iterator[tuple[str, str, Role, Any]]:
+    """Every route that names an id, by each role that is not of the network, with an id of
+    another: method, path, who, body.
+    """
+    order = town.post(
+        "/v1/issuances",
+        {"member": town.ben.id, "reference": fresh("r"), "points": 1},
+        by=town.florist.api_key,
+    ).json()["id"]
+    florists = town.get("/v1/api-keys", by=town.florist.api_key).json()["api_keys"][0]["id"]
+    hook = {"url": "https://florist.example/hook"}
+    endpoint = town.post("/v1/webhook-endpoints", hook, by=town.florist.api_key).json()["id"]
+    ids = {
+        "endpoint_id": endpoint,
+        "event_id": "evt_" + "0" * 26,
+        "order_id": order,
+        "member_id": town.ben.id,
+        "merchant_id": town.florist.id,
+        "key_id": florists,
+    }
+    one = {"reference": fresh("r"), "points": 1}
+    bodies = {
+        "/v1/refunds": {"redemption": order, **one},
+        "/v1/returns": {"issue": order, **one},
+        "/v1/transfers": {"from": town.ben.id, "to": town.ada.id, **one},
+    }
+    for (method, path), reached in sorted(REACHED.items()):
+        for role in sorted(reached & {OWNER, TILL, SELF}):
+            names_member = "{member_id}" in path and role is not SELF
+            # A member belongs to the network: any merchant may look it up.
+            if ("{" in path and not names_member) or path in bodies:
+                yield method, path.format(**ids), role, bodies.get(path)
+
+
+def test_routes__with_another_tenants_ids__are_not_found(town: Town) -> None:
+    tried = 0
+    for method, path, role, body in foreign_requests(town):
+        query = {"points": "1"} if path.endswith("return-quote") else {}
+        response = town.client.request(
+            method,
+            path,
+            json=body,
+            params=query,
+            headers={
+                "Idempotency-Key": fresh("k"),
+                "Authorization": f"Bearer {key_of(town, role)}",
+            },
+        )
+        assert response.status_code == 404, (method, path, role, response.text)
+        assert response.json()["code"] in ("order_unknown", "member_unknown", "api_key_unknown")
+        tried += 1
+    assert tried >= 15
+    # And none of them did anything: the florist's order is not cancelled, its key opens.
+    assert town.get("/v1/merchants/me", by=town.florist.api_key).status_code == 200
+
+
+def test_lists__of_a_tenant__hold_nothing_of_another(town: Town) -> None:
+    for by, shop in ((town.baker.api_key, town.baker), (town.cashier_key, town.baker)):
+        found = town.get("/v1/orders?limit=500", by=by).json()["orders"]
+        assert {order["merchant"] for order in found} <= {shop.id}
+        refused = town.get("/v1/refusals?limit=500", by=by).json()["refusals"]
+        assert {line["merchant"] for line in refused} <= {shop.id}
+    own = town.get("/v1/orders?limit=500", by=town.member_key).json()["orders"]
+    assert {order["member"] for order in own} <= {town.ada.id}
+    lines = town.get("/v1/api-keys?limit=500").json()["api_keys"]
+    assert {line["merchant"] for line in lines} == {town.baker.id}
+
+
+def test_scopes__of_every_role__are_reached_by_a_route() -> None:
+    used: set[Scope] = {Scope.METRICS}
+    for router in ROUTERS:
+        for route in router.routes:
+            assert isinstance(route, APIRoute)
+            for dependant in route.dependant.dependencies:
+                scope = getattr(dependant.call, "scope", None)
+                if scope is not None:
+                    used.add(scope)
+                    for role in dependant.call.roles:  # type: ignore[union-attr]
+                        assert scope in SCOPES[role], (route.path, role)
+    assert used == set(Scope)
 
 
 def test_routes__that_need_no_key__are_health_pages_and_the_documentation(town: Town) -> None:
@@ -109,7 +236,7 @@ def test_routes__that_need_no_key__are_health_pages_and_the_documentation(town: 
         "/v1/openapi.json",
         "/members/{member_id}",
         "/static/{name}",
-        # An operator's key, see test_metrics.
+        # An operator's or an auditor's key, see test_metrics.
         "/metrics",
     }, free
 

@@ -402,14 +402,52 @@ def test_reads__balance_history_position_orders__are_typed(door: Door) -> None:
 def test_operator__onboards_and_funds__answers_are_typed(door: Door) -> None:
     made = {**MERCHANT, "api_key": "bnk_secret"}
     booked = {"merchant": MERCHANT["id"], "amount": 5, "bank_reference": "b", "booked": False}
-    gateway = Gateway(ok(made), ok([MERCHANT], 200), ok(booked))
+    gateway = Gateway(ok(made), ok({"merchants": [MERCHANT], "next_cursor": None}, 200), ok(booked))
     rule = EarnRule(1, 10, "EUR", 2)
     merchant = door(gateway, lambda c: c.onboard_merchant("The Bakery", "bakery", earn_rule=rule))
     assert merchant.api_key == "bnk_secret"
     assert "bnk_secret" not in repr(merchant)
-    assert [m.number for m in door(gateway, lambda c: c.merchants())] == [3]
+    assert [m.number for m in door(gateway, lambda c: c.merchants()).items] == [3]
     assert door(gateway, lambda c: c.book_deposit(merchant.id, 5, "b")) is False
     assert json.loads(gateway.asked[0].content)["earn_rule"]["currency"] == "EUR"
+
+
+def test_reversals__of_both_doors__ask_and_read(door: Door) -> None:
+    quote = {
+        "issue": ORDER["id"],
+        "points": 10,
+        "returnable": 7,
+        "shortfall": 3,
+        "spent": 3,
+        "over_cap": 0,
+        "shortfall_amount": 300,
+        "epoch": 1,
+        "window_ends_at": 9,
+    }
+    back = {**ORDER, "kind": "return", "points": 7, "shortfall": 3, "of": ORDER["id"]}
+    paid = {**ORDER, "kind": "withdraw", "member": None, "points": 0, "amount": 5}
+    key = {"id": "k", "role": "cashier", "label": "till 1", "expires_at": None, "api_key": "bnk_x"}
+    gateway = Gateway(
+        ok(quote, 200), ok(back), ok({**ORDER, "kind": "refund"}), ok(ORDER), ok(paid), ok(key, 201)
+    )
+    found = door(gateway, lambda c: c.quote_return(ORDER["id"], 10))
+    assert (found.returnable, found.shortfall, found.shortfall_amount) == (7, 3, 300)
+    returned = door(gateway, lambda c: c.return_goods(ORDER["id"], 10, "r", shortfall=3))
+    assert (returned.points, returned.shortfall, returned.of) == (7, 3, ORDER["id"])
+    door(gateway, lambda c: c.refund(ORDER["id"], 5, "r"))
+    door(gateway, lambda c: c.cancel(ORDER["id"]))
+    assert door(gateway, lambda c: c.withdraw(5, "w")).amount == 5
+    made = door(gateway, lambda c: c.make_api_key("cashier", label="till 1"))
+    assert made.api_key == "bnk_x"
+    assert "bnk_x" not in repr(made)
+    assert [request.url.path for request in gateway.asked] == [
+        f"/v1/orders/{ORDER['id']}/return-quote",
+        "/v1/returns",
+        "/v1/refunds",
+        f"/v1/orders/{ORDER['id']}/cancel",
+        "/v1/merchants/me/withdrawals",
+        "/v1/api-keys",
+    ]
 
 
 def test_settled__polls_until_final(door: Door) -> None:

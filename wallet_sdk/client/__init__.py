@@ -6,6 +6,7 @@ The client makes the idempotency key and keeps the request before it is sent; re
 from wallet_sdk.client.aio import AsyncGatewayClient
 from wallet_sdk.client.hooks import WebhookDelivery, WebhookEndpoint
 from wallet_sdk.client.models import (
+    ApiKey,
     Balance,
     EarnRule,
     EpochPoints,
@@ -20,12 +21,14 @@ from wallet_sdk.client.models import (
     Position,
     Purchase,
     RefusedLine,
+    ReturnQuote,
 )
 from wallet_sdk.client.outbox import FolderOutbox, MemoryOutbox, Outbox, PendingRequest, new_key
 from wallet_sdk.client.sync import GatewayClient
 from wallet_sdk.errors import GatewayError, GatewayRefused, GatewayUnavailable, OutboxUnavailable
 
 __all__ = [
+    "ApiKey",
     "AsyncGatewayClient",
     "Balance",
     "EarnRule",
@@ -50,6 +53,7 @@ __all__ = [
     "Position",
     "Purchase",
     "RefusedLine",
+    "ReturnQuote",
     "WebhookDelivery",
     "WebhookEndpoint",
     "new_key",

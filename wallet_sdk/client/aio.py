@@ -1,5 +1,7 @@
 """The awaiting door to the gateway: the same calls as `GatewayClient`, as coroutines."""
 
+# Long because every call of the API is a method here.
+
 from __future__ import annotations
 
 import asyncio
@@ -23,6 +25,7 @@ from wallet_sdk.client.core import (
 from wallet_sdk.client.hook_calls import AsyncWebhookCalls
 from wallet_sdk.client.kept import resent
 from wallet_sdk.client.models import (
+    ApiKey,
     Balance,
     EarnRule,
     HistoryLine,
@@ -35,6 +38,7 @@ from wallet_sdk.client.models import (
     Position,
     Purchase,
     RefusedLine,
+    ReturnQuote,
 )
 from wallet_sdk.client.operations import Operation
 from wallet_sdk.client.outbox import MemoryOutbox, Outbox
@@ -155,6 +159,51 @@ class AsyncGatewayClient:
             ops.transfer(from_member, to_member, points, reference, idempotency_key)
         )
 
+    async def refund(
+        self,
+        redemption: str,
+        points: Points,
+        reference: str,
+        *,
+        idempotency_key: str | None = None,
+    ) -> Order:
+        """Gives points of a redemption back, as far as their epochs are live."""
+        return await self._run(ops.refund(redemption, points, reference, idempotency_key))
+
+    async def quote_return(self, issue: str, points: Points) -> ReturnQuote:
+        """What a return of these points would do now: ask before paying cash."""
+        return await self._run(ops.quote_return(issue, points))
+
+    async def return_goods(
+        self,
+        issue: str,
+        points: Points,
+        reference: str,
+        *,
+        shortfall: Points = 0,
+        idempotency_key: str | None = None,
+    ) -> Order:
+        """Goods came back: takes back what they earned. `shortfall` is the quote's."""
+        return await self._run(
+            ops.return_goods(issue, points, reference, shortfall, idempotency_key)
+        )
+
+    async def cancel(self, order: str, *, idempotency_key: str | None = None) -> Order:
+        """Takes an order back: failed at once, or on its way to it (`cancel_asked_at`)."""
+        return await self._run(ops.cancel(order, idempotency_key))
+
+    async def withdraw(
+        self, amount: Money, reference: str, *, idempotency_key: str | None = None
+    ) -> Order:
+        """Pays out of the merchant's position to its owner."""
+        return await self._run(ops.withdraw(amount, reference, idempotency_key))
+
+    async def make_api_key(
+        self, role: str, *, label: str = "", idempotency_key: str | None = None
+    ) -> ApiKey:
+        """A fresh key of your own or of a till (`cashier`), shown this once."""
+        return await self._run(ops.make_api_key(role, label, idempotency_key))
+
     async def order(self, order: str) -> Order:
         """The order with this id."""
         return await self._run(ops.order(order))
@@ -189,9 +238,11 @@ class AsyncGatewayClient:
 
     # ---- the operator
 
-    async def merchants(self) -> list[Merchant]:
-        """All merchants by number."""
-        return await self._run(ops.merchants())
+    async def merchants(
+        self, *, cursor: str | None = None, limit: int | None = None
+    ) -> Page[Merchant]:
+        """Merchants by number."""
+        return await self._run(ops.merchants(cursor, limit))
 
     async def onboard_merchant(
         self,
@@ -218,6 +269,12 @@ class AsyncGatewayClient:
     ) -> bool:
         """Books money that arrived at the bank; False: this bank reference was booked before."""
         return await self._run(ops.book_deposit(merchant, amount, bank_reference, idempotency_key))
+
+    async def make_member_key(
+        self, member: str, *, lives_s: int = 900, idempotency_key: str | None = None
+    ) -> ApiKey:
+        """A short-lived key bound to one member."""
+        return await self._run(ops.make_member_key(member, lives_s, idempotency_key))
 
     # ---- after a crash
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from wallet_sdk.client import hooks
-from wallet_sdk.client.models import Json, Member, Merchant, Order
+from wallet_sdk.client.models import ApiKey, Json, Member, Merchant, Order
 from wallet_sdk.client.operations import Operation, answered_lines, booked
 from wallet_sdk.client.outbox import PendingRequest
 
@@ -21,6 +21,8 @@ def resent(request: PendingRequest) -> Operation[Any]:
     read = readers.get(request.path, Order.parse)
     if request.path.startswith(hooks.ROOT):
         read = hooks.reader(request.path)
+    elif request.path.endswith("/api-keys"):
+        read = ApiKey.parse
     elif request.path.endswith("/deposits"):
         read = booked
     return Operation(request.path, read, pending=request)

@@ -46,13 +46,15 @@ class Failure:
 class Order:
     """An order as the gateway has it; `to_member` is who receives a transfer.
 
-    `transaction` and `block` say where it took effect, once it is included.
+    `transaction` and `block` say where it took effect, once it is included. `of` is the order that
+    a refund or a return reverses, `shortfall` a return's missing points, `amount` a withdrawal's
+    money; `cancel_asked_at` is set while its nonce is being used up.
     """
 
     id: str
     state: OrderState
     kind: str
-    member: str
+    member: str | None
     to_member: str | None
     merchant: str | None
     points: Points
@@ -61,6 +63,10 @@ class Order:
     failure: Failure | None
     transaction: str | None
     block: int | None
+    of: str | None = None
+    shortfall: Points | None = None
+    amount: Money | None = None
+    cancel_asked_at: Seconds | None = None
 
     @property
     def is_settled(self) -> bool:
@@ -84,6 +90,48 @@ class Order:
             failure=Failure(failure["code"], failure["detail"]) if failure else None,
             transaction=body.get("transaction"),
             block=body.get("block"),
+            of=body.get("of"),
+            shortfall=body.get("shortfall"),
+            amount=body.get("amount"),
+            cancel_asked_at=body.get("cancel_asked_at"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ReturnQuote:
+    """What a return would do now: `returnable` points come back, `shortfall` are missing (`spent`
+    by the member, `over_cap` of the merchant's). The till keeps `shortfall_amount` of the cash.
+    """
+
+    points: Points
+    returnable: Points
+    shortfall: Points
+    spent: Points
+    over_cap: Points
+    shortfall_amount: Money
+    window_ends_at: Seconds
+
+    @classmethod
+    def parse(cls, body: Json) -> ReturnQuote:
+        """Reads a quote object."""
+        return cls(**{name: body[name] for name in cls.__slots__})
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A fresh key; `api_key` is there once only, in the first answer."""
+
+    id: str
+    role: str
+    label: str
+    expires_at: Seconds | None
+    api_key: str | None = field(repr=False)
+
+    @classmethod
+    def parse(cls, body: Json) -> ApiKey:
+        """Reads a key object."""
+        return cls(
+            body["id"], body["role"], body["label"], body.get("expires_at"), body.get("api_key")
         )
 
 

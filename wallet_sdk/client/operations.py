@@ -11,6 +11,7 @@ from typing import Any, Final, Generic, TypeVar
 import orjson
 
 from wallet_sdk.client.models import (
+    ApiKey,
     Balance,
     EarnRule,
     HistoryLine,
@@ -24,6 +25,7 @@ from wallet_sdk.client.models import (
     Position,
     Purchase,
     RefusedLine,
+    ReturnQuote,
 )
 from wallet_sdk.client.outbox import PendingRequest, check_key, new_key
 from wallet_sdk.errors import InputInvalid
@@ -161,6 +163,48 @@ def transfer(
     return post("/v1/transfers", body, Order.parse, key)
 
 
+def refund(
+    redemption: str, points: Points, reference: str, key: str | None = None
+) -> Operation[Order]:
+    """POST /v1/refunds"""
+    body = {"redemption": redemption, "points": points, "reference": reference}
+    return post("/v1/refunds", body, Order.parse, key)
+
+
+def quote_return(issue_order: str, points: Points) -> Operation[ReturnQuote]:
+    """GET /v1/orders/{id}/return-quote: what is missing, before cash is paid."""
+    path = f"/v1/orders/{segment(issue_order)}/return-quote"
+    return Operation(path, ReturnQuote.parse, {"points": str(points)})
+
+
+def return_goods(
+    issue_order: str,
+    points: Points,
+    reference: str,
+    shortfall: Points = 0,
+    key: str | None = None,
+) -> Operation[Order]:
+    """POST /v1/returns; `shortfall` as quoted, refused when more is missing by now."""
+    body = {
+        "issue": issue_order,
+        "points": points,
+        "reference": reference,
+        "shortfall": shortfall,
+    }
+    return post("/v1/returns", body, Order.parse, key)
+
+
+def cancel(order_id: str, key: str | None = None) -> Operation[Order]:
+    """POST /v1/orders/{id}/cancel"""
+    return post(f"/v1/orders/{segment(order_id)}/cancel", {}, Order.parse, key)
+
+
+def withdraw(amount: Money, reference: str, key: str | None = None) -> Operation[Order]:
+    """POST /v1/merchants/me/withdrawals"""
+    body = {"amount": amount, "reference": reference}
+    return post("/v1/merchants/me/withdrawals", body, Order.parse, key)
+
+
 def order(order_id: str) -> Operation[Order]:
     """GET /v1/orders/{id}"""
     return Operation(f"/v1/orders/{segment(order_id)}", Order.parse)
@@ -194,9 +238,10 @@ def position() -> Operation[Position]:
     return Operation("/v1/merchants/me/position", Position.parse)
 
 
-def merchants() -> Operation[list[Merchant]]:
-    """GET /v1/merchants (operator), by number."""
-    return Operation("/v1/merchants", lambda body: [Merchant.parse(part) for part in body])
+def merchants(cursor: str | None = None, limit: int | None = None) -> Operation[Page[Merchant]]:
+    """GET /v1/merchants (operator, auditor), by number."""
+    read = Page.parser("merchants", Merchant.parse)
+    return Operation("/v1/merchants", read, page_query(cursor, limit))
 
 
 def onboard_merchant(
@@ -230,3 +275,14 @@ def book_deposit(
 def booked(body: Json) -> bool:
     """The answer to a deposit."""
     return bool(body["booked"])
+
+
+def make_api_key(role: str, label: str = "", key: str | None = None) -> Operation[ApiKey]:
+    """POST /v1/api-keys: a key of your own, or of a till of yours."""
+    return post("/v1/api-keys", {"role": role, "label": label}, ApiKey.parse, key)
+
+
+def make_member_key(member_id: str, lives_s: int, key: str | None = None) -> Operation[ApiKey]:
+    """POST /v1/members/{id}/api-keys (operator): a short-lived key of one member."""
+    path = f"/v1/members/{segment(member_id)}/api-keys"
+    return post(path, {"lives_s": lives_s}, ApiKey.parse, key)

@@ -1,5 +1,7 @@
 """The blocking door to the gateway."""
 
+# Long because every call of the API is a method here.
+
 from __future__ import annotations
 
 import time
@@ -22,6 +24,7 @@ from wallet_sdk.client.core import (
 from wallet_sdk.client.hook_calls import WebhookCalls
 from wallet_sdk.client.kept import resent
 from wallet_sdk.client.models import (
+    ApiKey,
     Balance,
     EarnRule,
     HistoryLine,
@@ -34,6 +37,7 @@ from wallet_sdk.client.models import (
     Position,
     Purchase,
     RefusedLine,
+    ReturnQuote,
 )
 from wallet_sdk.client.operations import Operation
 from wallet_sdk.client.outbox import MemoryOutbox, Outbox
@@ -150,6 +154,49 @@ class GatewayClient:
         """Moves points from member to member; they keep their age."""
         return self._run(ops.transfer(from_member, to_member, points, reference, idempotency_key))
 
+    def refund(
+        self,
+        redemption: str,
+        points: Points,
+        reference: str,
+        *,
+        idempotency_key: str | None = None,
+    ) -> Order:
+        """Gives points of a redemption back, as far as their epochs are live."""
+        return self._run(ops.refund(redemption, points, reference, idempotency_key))
+
+    def quote_return(self, issue: str, points: Points) -> ReturnQuote:
+        """What a return of these points would do now: ask before paying cash."""
+        return self._run(ops.quote_return(issue, points))
+
+    def return_goods(
+        self,
+        issue: str,
+        points: Points,
+        reference: str,
+        *,
+        shortfall: Points = 0,
+        idempotency_key: str | None = None,
+    ) -> Order:
+        """Goods came back: takes back what they earned. `shortfall` is the quote's."""
+        return self._run(ops.return_goods(issue, points, reference, shortfall, idempotency_key))
+
+    def cancel(self, order: str, *, idempotency_key: str | None = None) -> Order:
+        """Takes an order back: failed at once, or on its way to it (`cancel_asked_at`)."""
+        return self._run(ops.cancel(order, idempotency_key))
+
+    def withdraw(
+        self, amount: Money, reference: str, *, idempotency_key: str | None = None
+    ) -> Order:
+        """Pays out of the merchant's position to its owner."""
+        return self._run(ops.withdraw(amount, reference, idempotency_key))
+
+    def make_api_key(
+        self, role: str, *, label: str = "", idempotency_key: str | None = None
+    ) -> ApiKey:
+        """A fresh key of your own or of a till (`cashier`), shown this once."""
+        return self._run(ops.make_api_key(role, label, idempotency_key))
+
     def order(self, order: str) -> Order:
         """The order with this id."""
         return self._run(ops.order(order))
@@ -184,9 +231,9 @@ class GatewayClient:
 
     # ---- the operator
 
-    def merchants(self) -> list[Merchant]:
-        """All merchants by number."""
-        return self._run(ops.merchants())
+    def merchants(self, *, cursor: str | None = None, limit: int | None = None) -> Page[Merchant]:
+        """Merchants by number."""
+        return self._run(ops.merchants(cursor, limit))
 
     def onboard_merchant(
         self,
@@ -213,6 +260,12 @@ class GatewayClient:
     ) -> bool:
         """Books money that arrived at the bank; False: this bank reference was booked before."""
         return self._run(ops.book_deposit(merchant, amount, bank_reference, idempotency_key))
+
+    def make_member_key(
+        self, member: str, *, lives_s: int = 900, idempotency_key: str | None = None
+    ) -> ApiKey:
+        """A short-lived key bound to one member."""
+        return self._run(ops.make_member_key(member, lives_s, idempotency_key))
 
     # ---- after a crash
 
