@@ -162,7 +162,9 @@ def foreign_requests(town: Town) -> Iterator[tuple[str, str, Role, Any]]:
         "key_id": florists,
     }
     one = {"reference": fresh("r"), "points": 1}
-    bodies = {
+    bodies: dict[str, Any] = {
+        "/v1/webhook-endpoints/{endpoint_id}": {"active": False},
+        "/v1/webhook-endpoints/{endpoint_id}/replay": {"event": ids["event_id"]},
         "/v1/refunds": {"redemption": order, **one},
         "/v1/returns": {"issue": order, **one},
         "/v1/transfers": {"from": town.ben.id, "to": town.ada.id, **one},
@@ -190,7 +192,7 @@ def test_routes__with_another_tenants_ids__are_not_found(town: Town) -> None:
             },
         )
         assert response.status_code == 404, (method, path, role, response.text)
-        assert response.json()["code"] in ("order_unknown", "member_unknown", "api_key_unknown")
+        assert response.json()["code"].endswith("_unknown")
         tried += 1
     assert tried >= 15
     # And none of them did anything: the florist's order is not cancelled, its key opens.
