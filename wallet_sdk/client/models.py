@@ -2,6 +2,8 @@
 goes on working.
 """
 
+# Long because every answer of the API is a value here.
+
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
