@@ -120,7 +120,7 @@ class MirrorBooks:
 
     def effects_since(self, block: int, limit: int, after_id: int) -> list[queries.Effect]:
         """Effects of orders from `block` on, oldest first, at most `limit` behind `after_id`."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             return queries.effects_since(connection, block, limit, after_id)
 
     def issue_price(self, at: int) -> int:
