@@ -21,7 +21,12 @@ EVENT: Final = "evt_"
 _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 # Two characters a lookup: a bulk answer encodes 10,000 ids.
 _PAIRS: Final = [a + b for a in _ALPHABET for b in _ALPHABET]
-_VALUES: Final = {c: i for i, c in enumerate(_ALPHABET)}
+# Crockford's digits as those of `int(text, 32)`; what is none of them becomes a mark that is
+# refused there.
+_DIGITS: Final = "".join(
+    "0123456789abcdefghijklmnopqrstuv"[_ALPHABET.index(c)] if c in _ALPHABET else "!"
+    for c in map(chr, range(128))
+)
 
 
 def new_ids(count: int, now: int) -> list[bytes]:
@@ -41,24 +46,27 @@ def new_id(now: int) -> bytes:
     return new_ids(1, now)[0]
 
 
-@lru_cache(maxsize=65_536)
 def encode(prefix: str, raw: bytes) -> str:
     """The public form of 16 bytes."""
     number = int.from_bytes(raw, "big")
-    return prefix + "".join([_PAIRS[number >> shift & 1023] for shift in range(120, -1, -10)])
+    # Ids of one request differ in the last characters alone.
+    return _head(prefix, number >> 20) + _PAIRS[number >> 10 & 1023] + _PAIRS[number & 1023]
+
+
+@lru_cache(maxsize=65_536)
+def _head(prefix: str, upper: int) -> str:
+    return prefix + "".join([_PAIRS[upper >> shift & 1023] for shift in range(100, -1, -10)])
 
 
 @lru_cache(maxsize=65_536)
 def decode(prefix: str, text: str) -> bytes:
     """The 16 bytes of a public id. Raises NotFound: what cannot be an id names nothing."""
-    if len(text) != 30 or not text.startswith(prefix):
+    if len(text) != 30 or not text.startswith(prefix) or not text.isascii():
         raise NotFound(f"there is nothing with the id {text[:40]!r}", id=text[:40])
-    number = 0
-    for character in text[4:]:
-        value = _VALUES.get(character)
-        if value is None:
-            raise NotFound(f"there is nothing with the id {text!r}", id=text)
-        number = number << 5 | value
+    try:
+        number = int(text[4:].translate(_DIGITS), 32)
+    except ValueError:
+        raise NotFound(f"there is nothing with the id {text!r}", id=text) from None
     if number >> 128:
         raise NotFound(f"there is nothing with the id {text!r}", id=text)
     return number.to_bytes(16, "big")

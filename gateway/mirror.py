@@ -65,8 +65,9 @@ class MirrorBooks:
 
     def position(self, merchant: int) -> Position | None:
         """The merchant's position; None: not registered."""
-        found = self.merchant_position(merchant)
-        return None if found is None else Position(found.position, found.credit_limit)
+        with self._reading() as connection:
+            found = queries.merchant_standing(connection, merchant)
+        return None if found is None else Position(*found)
 
     def effects(self, digests: Sequence[bytes]) -> dict[bytes, Effect]:
         """Where these orders took effect."""

@@ -7,7 +7,6 @@ not its centre.
 
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
 from dataclasses import replace
 from functools import cache, partial
 
@@ -226,15 +225,11 @@ class Gateway:
         IdempotencyKeyReused. Raises TooManyLines over 10,000. Answers come in the order of the
         requests.
         """
-        return self.submit(
-            requests,
-            tenant=OPERATOR,
-            actor=IN_PROCESS,
-            idempotency_key=idempotency_key,
-            body_hash=hash_of(requests),
-        ).result()
+        lines = self._admitted(requests)
+        asked = Request(OPERATOR, IN_PROCESS, idempotency_key, hash_of(lines), lines)
+        return self.writer.submit(asked).result()
 
-    def submit(
+    async def accept(
         self,
         lines: Sequence[NewOrder],
         *,
@@ -242,12 +237,17 @@ class Gateway:
         actor: str,
         idempotency_key: str,
         body_hash: bytes,
-    ) -> Future[list[Answer]]:
-        """As `accept_many`, for any tenant, without waiting for the commit."""
+    ) -> list[Answer]:
+        """As `accept_many`, for any tenant, on an event loop."""
+        asked = Request(tenant, actor, idempotency_key, body_hash, self._admitted(lines))
+        return await self.writer.accept(asked)
+
+    def _admitted(self, lines: Sequence[NewOrder]) -> Sequence[NewOrder]:
+        """The lines, where they may come in. Raises TooManyLines, and what the gate raises."""
         if len(lines) > LINES_MAX:
             raise TooManyLines(f"at most {LINES_MAX} lines, got {len(lines)}", lines=len(lines))
         self.gate.check()
-        return self.writer.submit(Request(tenant, actor, idempotency_key, body_hash, lines))
+        return lines
 
     def drain(self, *, mine: Callable[[], None] | None = None) -> DrainResult:
         """Seals, signs, sends and settles until no order is open, or nothing moves any more.

@@ -5,9 +5,10 @@ merchant, a free reference, credit or balance that reaches. All reads are set-ba
 (`known`); the decisions are plain Python (`decide`); the inserts come last.
 """
 
+from collections import defaultdict
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, bindparam, insert, select, tuple_, update
+from sqlalchemy import Connection, bindparam, select, update
 
 from gateway.books import Books
 from gateway.database import Database
@@ -15,18 +16,35 @@ from gateway.errors import IdempotencyKeyReused
 from gateway.orders import answers as answer_codec
 from gateway.orders.answers import Answer
 from gateway.orders.decide import Rows, decide
-from gateway.orders.known import SELDOM, Known, Request, parts, read
+from gateway.orders.known import SELDOM, Known, Request, read
 from gateway.orders.reversals import Reversals
+from gateway.statements import KEYS, Change, Insert, Lookup
 from gateway.tables import audit, idempotency, members, merchants, orders, refusals
 from gateway.webhooks import outbox
 from gateway.webhooks.events import Event
 
-_ADD_MONEY = (
+_C = idempotency.c
+_STORED = Lookup(
+    select(_C.key, _C.body_hash, _C.answer).where(
+        _C.tenant == bindparam("tenant"), _C.key.in_(bindparam(KEYS, expanding=True))
+    )
+)
+_KEYS = Insert(idempotency, "tenant", "key", "body_hash", "answer", "answered_at")
+_ORDERS = Insert(
+    orders,
+    *("public_id", "kind", "state", "merchant_id", "member_id", "to_member_id"),
+    *("points", "hold", "reference", "accepted_at", "changed_at"),
+)
+_REFUSALS = Insert(
+    refusals, "merchant_id", "member_id", "kind", "points", "reference", "code", "at"
+)
+_AUDIT = Insert(audit, "at", "actor", "action", "subject", "detail")
+_ADD_MONEY = Change(
     update(merchants)
     .where(merchants.c.id == bindparam("row_id"))
     .values(held=merchants.c.held + bindparam("amount"))
 )
-_ADD_POINTS = (
+_ADD_POINTS = Change(
     update(members)
     .where(members.c.id == bindparam("row_id"))
     .values(held=members.c.held + bindparam("amount"))
@@ -46,7 +64,7 @@ def accept(
     rows = Rows()
     decided: dict[tuple[int, str], list[Answer]] = {}
     if fresh:
-        known = read(database, connection, books, now, fresh)
+        known = read(connection, books, now, fresh)
         if any(line.kind in SELDOM for request in fresh for line in request.lines):
             known.reversals = Reversals(database, connection, books, now)
         for request in fresh:
@@ -74,29 +92,25 @@ def key_reused(key: str) -> IdempotencyKeyReused:
 def _stored_answers(
     connection: Connection, requests: Sequence[Request]
 ) -> dict[tuple[int, str], tuple[bytes, bytes]]:
-    columns = (idempotency.c.tenant, idempotency.c.key)
-    found = {}
-    for part in parts([(r.tenant, r.key) for r in requests]):
-        query = select(*columns, idempotency.c.body_hash, idempotency.c.answer)
-        for tenant, key, body_hash, answer in connection.execute(
-            query.where(tuple_(*columns).in_(part))
-        ):
-            found[tenant, key] = (bytes(body_hash), bytes(answer))
-    return found
+    by_tenant: defaultdict[int, list[str]] = defaultdict(list)
+    for request in requests:
+        by_tenant[request.tenant].append(request.key)
+    return {
+        (tenant, key): (bytes(body_hash), bytes(answer))
+        for tenant, keys in by_tenant.items()
+        for key, body_hash, answer in _STORED(connection, keys, tenant=tenant)
+    }
 
 
 def _write(connection: Connection, known: Known, rows: Rows, now: int) -> None:
     # The keys come first: where another process was quicker, nothing else was done in vain.
-    connection.execute(insert(idempotency), rows.keys)
+    _KEYS(connection, rows.keys)
     if rows.orders:
-        connection.execute(insert(orders), rows.orders)
+        _ORDERS(connection, rows.orders)
         heard = [o["public_id"] for o in rows.orders if known.hears(o["merchant_id"])]
         if heard:
             outbox.write_by_public_id(connection, Event.ACCEPTED, heard, now)
-    if rows.refusals:
-        connection.execute(insert(refusals), rows.refusals)
-    for statement, holds in ((_ADD_MONEY, known.held_money), (_ADD_POINTS, known.held_points)):
-        amounts = [{"row_id": k, "amount": v} for k, v in sorted(holds.items()) if v]
-        if amounts:
-            connection.execute(statement, amounts)
-    connection.execute(insert(audit), rows.audit)
+    _REFUSALS(connection, rows.refusals)
+    for change, holds in ((_ADD_MONEY, known.held_money), (_ADD_POINTS, known.held_points)):
+        change(connection, [{"row_id": k, "amount": v} for k, v in sorted(holds.items()) if v])
+    _AUDIT(connection, rows.audit)

@@ -39,6 +39,10 @@ from gateway.orders.known import (
 # A hold is kept in 63 bits; more money than this is not a position but a mistake.
 MONEY_MAX = 2**62
 
+# Plain numbers: asking an enumeration for its value is a tenth of what a line costs.
+_KINDS = {kind: code.value for kind, code in KIND_CODES.items()}
+_ACCEPTED = State.ACCEPTED.value
+
 
 @dataclass(slots=True)
 class Rows:
@@ -66,7 +70,7 @@ def decide(request: Request, known: Known, now: int, rows: Rows) -> list[Answer]
                     values=refusal.values,
                 )
             )
-    accepted = sum(isinstance(answer, Accepted) for answer in given)
+    accepted = sum([isinstance(answer, Accepted) for answer in given])
     rows.keys.append(
         {
             "tenant": request.tenant,
@@ -115,8 +119,8 @@ def _accept_line(
     rows.orders.append(
         {
             "public_id": raw_id,
-            "kind": KIND_CODES[line.kind].value,
-            "state": State.ACCEPTED.value,
+            "kind": _KINDS[line.kind],
+            "state": _ACCEPTED,
             "merchant_id": owner,
             "member_id": member.id,
             "to_member_id": receiver.id if receiver else None,

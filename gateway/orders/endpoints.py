@@ -193,14 +193,13 @@ def _bulk_line(merchant: Merchant, asked: NewIssuance) -> NewOrder:
 async def _accept(
     gateway: Gateway, who: Principal, key: str, request: Request, lines: list[NewOrder]
 ) -> list[Answer]:
-    answer = gateway.submit(
+    given = await gateway.accept(
         lines,
         tenant=who.tenant,
         actor=who.key_id,
         idempotency_key=key,
         body_hash=body_hash(request.scope["path"], await request.json()),
     )
-    given = await asyncio.wrap_future(answer)
     request.scope[ORDERS] = [a.id for a in given if isinstance(a, Accepted)]
     return given
 

@@ -4,17 +4,17 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import orjson
-from sqlalchemy import Connection, select
+from sqlalchemy import BindParameter, Connection, bindparam, select
 
 from gateway import ids
 from gateway.books import Books, Position
 from gateway.codes import MERCHANT_STATES, State, has
-from gateway.database import Database
 from gateway.errors import NotFound
 from gateway.model import MerchantState, NewOrder, OrderKind
+from gateway.statements import KEYS, Lookup
 from gateway.tables import members, merchants, orders
 from gateway.webhooks.events import Event
 
@@ -25,6 +25,30 @@ T = TypeVar("T")
 
 # Values in one IN list: SQLite takes 32,766, and short statements are cached better.
 IN_MAX = 500
+
+_ASKED: BindParameter[Any] = bindparam(KEYS, expanding=True)
+# Locked to the transaction's end (SQLite: the writer has it all anyway).
+_MERCHANTS = Lookup(
+    select(
+        *(merchants.c.id, merchants.c.public_id, merchants.c.state, merchants.c.held),
+        merchants.c.webhook_events,
+    )
+    .where(merchants.c.public_id.in_(_ASKED))
+    .order_by(merchants.c.id)
+    .with_for_update()
+)
+_MEMBERS_QUERY = select(members.c.id, members.c.public_id, members.c.address, members.c.held).where(
+    members.c.public_id.in_(_ASKED)
+)
+_MEMBERS = Lookup(_MEMBERS_QUERY)
+_DEBTORS = Lookup(_MEMBERS_QUERY.order_by(members.c.id).with_for_update())
+_REFERENCES = Lookup(
+    select(orders.c.reference, orders.c.public_id).where(
+        orders.c.merchant_id == bindparam("merchant"),
+        orders.c.reference.in_(_ASKED),
+        ~has(orders.c.state, State.FAILED),
+    )
+)
 
 DEBITS = (OrderKind.REDEEM, OrderKind.RETURN, OrderKind.TRANSFER)
 SELDOM = (OrderKind.REFUND, OrderKind.RETURN, OrderKind.WITHDRAW)
@@ -116,15 +140,13 @@ def parts(values: Sequence[T]) -> Iterable[Sequence[T]]:
     return (values[i : i + IN_MAX] for i in range(0, len(values), IN_MAX))
 
 
-def read(
-    database: Database, connection: Connection, books: Books, now: int, requests: Sequence[Request]
-) -> Known:
+def read(connection: Connection, books: Books, now: int, requests: Sequence[Request]) -> Known:
     """Everything that the lines of `requests` are decided by; debtors and merchants stay locked."""
     lines = [line for request in requests for line in request.lines]
     known = Known()
     # Locks are taken in one order everywhere (merchants, then members, each by id).
-    _read_merchants(database, connection, books, known, lines)
-    _read_members(database, connection, known, lines)
+    _read_merchants(connection, books, known, lines)
+    _read_members(connection, known, lines)
     _read_references(connection, known, requests)
     debtors = [
         known.members[line.member]
@@ -140,41 +162,26 @@ def read(
 
 
 def _read_merchants(
-    database: Database,
-    connection: Connection,
-    books: Books,
-    known: Known,
-    lines: Sequence[NewOrder],
+    connection: Connection, books: Books, known: Known, lines: Sequence[NewOrder]
 ) -> None:
     by_raw = _raw_ids(ids.MERCHANT, (line.merchant for line in lines if line.merchant))
-    c = merchants.c
-    for part in parts(sorted(by_raw)):
-        columns = (c.id, c.public_id, c.state, c.held, c.webhook_events)
-        query = select(*columns).where(c.public_id.in_(part))
-        for row in connection.execute(database.lock_rows(query.order_by(c.id))):
-            known.merchants[by_raw[bytes(row.public_id)]] = KnownMerchant(
-                row.id, MERCHANT_STATES[row.state], row.held, books.position(row.id)
-            )
-            if row.webhook_events & Event.ACCEPTED:
-                known.listening.add(row.id)
+    for row in _MERCHANTS(connection, sorted(by_raw)):
+        known.merchants[by_raw[bytes(row.public_id)]] = KnownMerchant(
+            row.id, MERCHANT_STATES[row.state], row.held, books.position(row.id)
+        )
+        if row.webhook_events & Event.ACCEPTED:
+            known.listening.add(row.id)
 
 
-def _read_members(
-    database: Database, connection: Connection, known: Known, lines: Sequence[NewOrder]
-) -> None:
+def _read_members(connection: Connection, known: Known, lines: Sequence[NewOrder]) -> None:
     debtors = _raw_ids(ids.MEMBER, (line.member for line in lines if line.kind in DEBITS))
     named = (name for line in lines for name in (line.member, line.to_member) if name)
     others = {raw: name for raw, name in _raw_ids(ids.MEMBER, named).items() if raw not in debtors}
-    c = members.c
-    for wanted, locked in ((debtors, True), (others, False)):
-        for part in parts(sorted(wanted)):
-            query = select(c.id, c.public_id, c.address, c.held).where(c.public_id.in_(part))
-            if locked:
-                query = database.lock_rows(query.order_by(c.id))
-            for row in connection.execute(query):
-                known.members[wanted[bytes(row.public_id)]] = KnownMember(
-                    row.id, bytes(row.address), row.held
-                )
+    for wanted, lookup in ((debtors, _DEBTORS), (others, _MEMBERS)):
+        for row in lookup(connection, sorted(wanted)):
+            known.members[wanted[bytes(row.public_id)]] = KnownMember(
+                row.id, bytes(row.address), row.held
+            )
 
 
 def _read_references(connection: Connection, known: Known, requests: Sequence[Request]) -> None:
@@ -184,14 +191,10 @@ def _read_references(connection: Connection, known: Known, requests: Sequence[Re
             owner = owner_of(request, line, known)
             if owner is not None:
                 by_merchant[owner].add(line.reference)
-    c = orders.c
     for merchant, references in by_merchant.items():
-        for part in parts(sorted(references)):
-            query = select(c.reference, c.public_id).where(
-                c.merchant_id == merchant, c.reference.in_(part), ~has(c.state, State.FAILED)
-            )
-            for reference, public_id in connection.execute(query):
-                known.references[merchant, reference] = ids.encode(ids.ORDER, bytes(public_id))
+        for row in _REFERENCES(connection, sorted(references), merchant=merchant):
+            order_id = ids.encode(ids.ORDER, bytes(row.public_id))
+            known.references[merchant, row.reference] = order_id
 
 
 def _raw_ids(prefix: str, names: Iterable[str]) -> dict[bytes, str]:

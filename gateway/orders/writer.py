@@ -4,13 +4,17 @@ A reply leaves only after the commit. A group that fails is halved until the bad
 alone, so that one cannot spoil what its neighbours asked for.
 """
 
+import asyncio
 import logging
 import queue
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy.exc import DBAPIError, OperationalError
 
@@ -32,10 +36,16 @@ log = logging.getLogger(__name__)
 SINGLE_TRIES = 3
 
 
+Outcome = list[Answer] | Exception
+
+
 @dataclass(slots=True)
 class _Waiting:
+    """A request and who waits for its answer: a thread, or a coroutine of `loop`."""
+
     request: Request
-    answer: Future[list[Answer]] = field(default_factory=Future)
+    answer: Future[list[Answer]] | asyncio.Future[list[Answer]]
+    loop: asyncio.AbstractEventLoop | None = None
 
 
 class AcceptWriter:
@@ -58,7 +68,8 @@ class AcceptWriter:
         self._group_max = group_requests_max
         self._wait_s = group_wait_ms / 1000
         self._wake = wake
-        self._queue: queue.Queue[_Waiting | None] = queue.Queue(queue_requests_max)
+        self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        self._queue_max = queue_requests_max
         self._running: dict[tuple[int, str], bytes] = {}
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -77,6 +88,19 @@ class AcceptWriter:
 
     def submit(self, request: Request) -> Future[list[Answer]]:
         """The answers to come. Raises IdempotencyKeyInUse, IdempotencyKeyReused, NotReady."""
+        answer: Future[list[Answer]] = Future()
+        self._enqueue(_Waiting(request, answer))
+        return answer
+
+    async def accept(self, request: Request) -> list[Answer]:
+        """As `submit`, for a coroutine: all answers of a group wake its loop once."""
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[list[Answer]] = loop.create_future()
+        self._enqueue(_Waiting(request, answer, loop))
+        return await answer
+
+    def _enqueue(self, waiting: _Waiting) -> None:
+        request = waiting.request
         name = (request.tenant, request.key)
         with self._lock:
             running = self._running.get(name)
@@ -87,18 +111,10 @@ class AcceptWriter:
                     f"the first request under {request.key!r} is still running",
                     idempotency_key=request.key,
                 )
+            if self._queue.qsize() >= self._queue_max:
+                raise NotReady("too many requests are waiting; come back in a second")
             self._running[name] = request.body_hash
-        waiting = _Waiting(request)
-        try:
-            self._queue.put_nowait(waiting)
-        except queue.Full:
-            self._forget(request)
-            raise NotReady("too many requests are waiting; come back in a second") from None
-        return waiting.answer
-
-    def _forget(self, request: Request) -> None:
-        with self._lock:
-            self._running.pop((request.tenant, request.key), None)
+        self._queue.put(waiting)
 
     def _run(self) -> None:
         company = 1
@@ -150,12 +166,7 @@ class AcceptWriter:
         except Exception as error:
             self._accept_apart(group, error, tries)
             return
-        for waiting, result in zip(group, results, strict=True):
-            self._forget(waiting.request)
-            if isinstance(result, GatewayError):
-                waiting.answer.set_exception(result)
-            else:
-                waiting.answer.set_result(result)
+        self._answer(group, results)
         self._wake()
 
     def _accept_apart(self, group: Sequence[_Waiting], error: Exception, tries: int) -> None:
@@ -175,9 +186,34 @@ class AcceptWriter:
             self._fail(group, reason)
 
     def _fail(self, group: Sequence[_Waiting], error: Exception) -> None:
-        for waiting in group:
-            self._forget(waiting.request)
-            waiting.answer.set_exception(error)
+        self._answer(group, [error] * len(group))
+
+    def _answer(self, group: Sequence[_Waiting], outcomes: Sequence[Outcome]) -> None:
+        with self._lock:
+            for waiting in group:
+                del self._running[waiting.request.tenant, waiting.request.key]
+        by_loop: defaultdict[asyncio.AbstractEventLoop | None, list[tuple[Any, Outcome]]]
+        by_loop = defaultdict(list)
+        for waiting, outcome in zip(group, outcomes, strict=True):
+            by_loop[waiting.loop].append((waiting.answer, outcome))
+        for loop, answered in by_loop.items():
+            if loop is None:
+                _give(answered)
+                continue
+            # A loop that was closed meanwhile has nobody left who waits.
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(_give, answered)
+
+
+def _give(answered: Sequence[tuple[Any, Outcome]]) -> None:
+    for future, outcome in answered:
+        if future.done():
+            # Whoever waited has given up; what was stored is stored.
+            continue
+        if isinstance(outcome, Exception):
+            future.set_exception(outcome)
+        else:
+            future.set_result(outcome)
 
 
 def _accepted(results: Sequence[list[Answer] | GatewayError]) -> list[bytes]:

@@ -68,8 +68,9 @@ class Webhooks:
             if connection.execute(query).scalar_one() >= ENDPOINTS_MAX:
                 raise TooManyWebhookEndpoints(f"a merchant has at most {ENDPOINTS_MAX} end points")
             secret = self._new_secret(connection, asked.tenant)
+            raw_id = ids.new_id(int(self._wall()))
             row = {
-                "public_id": ids.new_id(int(self._wall())),
+                "public_id": raw_id,
                 "merchant_id": asked.tenant,
                 "url": url,
                 "description": description,
@@ -81,7 +82,7 @@ class Webhooks:
             }
             connection.execute(insert(endpoints), row)
             repository.note_listening(connection, asked.tenant)
-            name = ids.encode(ids.ENDPOINT, row["public_id"])
+            name = ids.encode(ids.ENDPOINT, raw_id)
             note(connection, now, asked.actor, "create", f"{name} at {target.host}")
             return {"endpoint": name, "secret": secret.hex()}
 

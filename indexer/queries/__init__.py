@@ -34,6 +34,7 @@ from indexer.queries.merchants import (
     MerchantRow,
     MerchantsOverview,
     merchant_position,
+    merchant_standing,
     merchants_overview,
 )
 from indexer.queries.network import Head, NetworkOverview, head, network_overview
@@ -83,6 +84,7 @@ __all__ = [
     "member_history",
     "member_pass",
     "merchant_position",
+    "merchant_standing",
     "merchants_overview",
     "monthly_series",
     "network_overview",

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from indexer import tables as t
+from indexer.errors import MirrorEmpty
 from indexer.queries.common import Moment, latest_versions, moment
 from wallet_sdk.types import Address, Digest, Status, address_of, digest_of
 
@@ -90,6 +92,35 @@ def merchant_position(
         as_of_block=now.as_of_block,
         as_of_time=now.as_of_time,
     )
+
+
+_ASKED: Final = sa.bindparam("merchant", type_=sa.BigInteger)
+# Written out once: the gateway asks for every group of orders that it accepts.
+_STANDING: Final = sa.select(
+    sa.select(t.events.c.balance)
+    .where(t.events.c.merchant == _ASKED)
+    .order_by(t.events.c.id.desc())
+    .limit(1)
+    .scalar_subquery()
+    .label("position"),
+    sa.select(t.merchants.c.credit_limit)
+    .where(t.merchants.c.merchant == _ASKED)
+    .order_by(t.merchants.c.id.desc())
+    .limit(1)
+    .scalar_subquery()
+    .label("credit_limit"),
+).select_from(t.progress)
+
+
+def merchant_standing(conn: Connection, merchant: int) -> tuple[int, int] | None:
+    """Position and credit limit of `merchant` at the head; None when the chain does not know it.
+
+    Raises MirrorEmpty.
+    """
+    row = conn.execute(_STANDING, {"merchant": merchant}).one_or_none()
+    if row is None:
+        raise MirrorEmpty
+    return None if row.credit_limit is None else (row.position or 0, row.credit_limit)
 
 
 def position_before(conn: Connection, merchant: int, before_id: int) -> int:
