@@ -159,17 +159,20 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--blocks", type=int, default=520)
     parser.add_argument("--rows", type=int, default=1_000_000)
-    parser.add_argument("--skip", default="", help="comma-separated: slow, head, queries")
+    parser.add_argument(
+        "--skip", default="", help="comma-separated: chain (all but queries), slow, head, queries"
+    )
     options = parser.parse_args()
     skip = set(options.skip.split(","))
     with tempfile.TemporaryDirectory(prefix="banyan-bench-") as name:
         folder = Path(name)
         with postgres(folder) as server:
-            with network(options.blocks) as chain:
-                chain.deployment.save(folder / "deployment.json")
-                backfills(folder, server, chain.url, skip)
-                if "head" not in skip:
-                    at_the_head(folder, server, chain.url)
+            if "chain" not in skip:
+                with network(options.blocks) as chain:
+                    chain.deployment.save(folder / "deployment.json")
+                    backfills(folder, server, chain.url, skip)
+                    if "head" not in skip:
+                        at_the_head(folder, server, chain.url)
             if "queries" not in skip:
                 queries(folder, server, options.rows)
     return 0

@@ -49,7 +49,7 @@ class IndexerSettings(FromEnvironment):
     rpc_url: SecretStr | None = Field(default=None, description="JSON-RPC URL of the chain.")
     ws_url: SecretStr | None = Field(
         default=None,
-        description="WebSocket URL of the chain: new heads wake the mirror; it polls anyway.",
+        description="WebSocket URL of the chain for `banyan index run`: new heads wake it.",
     )
     mirror_url: SecretStr | None = Field(
         default=None, description="SQLAlchemy URL of the mirror; default: mirror.db in data_dir."

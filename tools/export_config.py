@@ -25,7 +25,7 @@ from indexer.settings import IndexerSettings  # noqa: E402
 TARGET = ROOT / "docs" / "CONFIG.md"
 
 SECTIONS = (
-    ("What and where", ("data_dir", "orders_", "mirror_", "rpc_", "anvil", "deployment_")),
+    ("What and where", ("data_dir", "orders_", "mirror_", "rpc_", "ws_", "anvil", "deployment_")),
     ("Keys and what they may sign", ("master", "kms_", "till_", "relayer_daily")),
     (
         "Chain, fees and the relay",
@@ -66,11 +66,10 @@ what it needs from its command line.
 
 def document() -> str:
     """The whole page."""
-    ours = Settings.model_fields
     read_too = set(IndexerSettings.model_fields)
-    unknown = read_too - set(ours)
-    if unknown:
-        raise SystemExit(f"settings of the indexer alone, add them to the page: {unknown}")
+    # What both know is told as the gateway tells it; the indexer's own comes after.
+    ours = IndexerSettings.model_fields | Settings.model_fields
+    ours = {name: ours[name] for name in [*Settings.model_fields, *IndexerSettings.model_fields]}
     parts = [HEAD]
     for title in [title for title, _ in SECTIONS] + [REST]:
         names = [name for name in ours if section_of(name) == title]

@@ -180,16 +180,8 @@ def member_history(
     now = moment(conn, as_of)
     account = address_bytes(address)
     size = page_size(limit)
-    e = views.entries.c
-    ids = list(
-        conn.execute(
-            sa.select(e.id)
-            .where(e.account == account, e.id < decode_cursor(cursor, now.before_id))
-            .group_by(e.id)
-            .order_by(e.id.desc())
-            .limit(size + 1)
-        ).scalars()
-    )
+    before = decode_cursor(cursor, now.before_id)
+    ids = sorted(_moved_before(conn, account, before, size + 1), reverse=True)[: size + 1]
     page = ids[:size]
     return HistoryPage(
         lines=tuple(_lines(conn, account, page)),
@@ -197,6 +189,27 @@ def member_history(
         as_of_block=now.as_of_block,
         as_of_time=now.as_of_time,
     )
+
+
+def _moved_before(conn: Connection, account: bytes, before: int, limit: int) -> set[int]:
+    """The newest movements of the account that it received, and the newest that it gave up."""
+    m = t.movements.c
+    # A transfer to oneself, or of nothing, moves nothing, and so has no entries.
+    moves = sa.and_(
+        sa.or_(m.sender.is_(None), m.receiver.is_(None), m.sender != m.receiver),
+        sa.or_(m.kind == "issue", m.points > 0),
+    )
+    found: set[int] = set()
+    for side in (m.receiver, m.sender):
+        found |= set(
+            conn.execute(
+                sa.select(m.id)
+                .where(side == account, m.id < before, moves)
+                .order_by(m.id.desc())
+                .limit(limit)
+            ).scalars()
+        )
+    return found
 
 
 def _lines(conn: Connection, account: bytes, ids: list[int]) -> list[HistoryLine]:
