@@ -26,7 +26,11 @@ app = typer.Typer(
 )
 
 RpcOption = Annotated[
-    str | None, typer.Option("--rpc", help="JSON-RPC URL of the chain (or BANYAN_RPC_URL).")
+    str | None,
+    typer.Option(
+        "--rpc",
+        help="JSON-RPC of the chain: a URL, or several separated by commas (or BANYAN_RPC_URL).",
+    ),
 ]
 LISTED = 50
 
@@ -96,6 +100,21 @@ def incidents_(
             _tell(row)
         if not rows:
             typer.echo("no incident is open")
+
+
+@app.command("show")
+def show(
+    number: Annotated[int, typer.Argument(help="The incident's number.")],
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """One incident: what happened, when, what to do, and who took note."""
+    with failing(as_json), _book(data) as (database, _):
+        with database.read() as connection:
+            row = incidents.get(connection, number)
+        if row is None:
+            raise NotFound(f"there is no incident {number}", number=number)
+        answer(_shown(row), as_json)
 
 
 @app.command("acknowledge")

@@ -26,7 +26,10 @@ def serve(
     port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 8000,
     rpc: Annotated[
         str | None,
-        typer.Option(help="JSON-RPC URL of the chain; without it the embedded one in DATA."),
+        typer.Option(
+            help="JSON-RPC of the chain: a URL, or several separated by commas; without it the "
+            "embedded one in DATA."
+        ),
     ] = None,
     relay: Annotated[
         bool, typer.Option(help="Also seal, send and settle (one process of several is enough).")

@@ -99,6 +99,12 @@ def open_ones(connection: Connection) -> Sequence[Any]:
     return connection.execute(select(incidents).where(*_open).order_by(incidents.c.id)).all()
 
 
+def get(connection: Connection, number: int) -> Any:
+    """The incident with this number; None: there is none."""
+    query = select(incidents).where(incidents.c.id == number)
+    return connection.execute(query).one_or_none()
+
+
 def newest(connection: Connection, most: int) -> Sequence[Any]:
     """Incidents of any state, the newest first."""
     query = select(incidents).order_by(incidents.c.id.desc()).limit(most)

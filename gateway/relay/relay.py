@@ -17,7 +17,7 @@ from gateway.clock import NetworkClock
 from gateway.codes import Kind, State, has, lives
 from gateway.custody import Custody
 from gateway.database import Database
-from gateway.errors import Closed, GatewayError, NotReady, ReorgBelowFinality, WrongChain
+from gateway.errors import Closed, GatewayError, LeaseLost, NotReady, ReorgBelowFinality, WrongChain
 from gateway.model import DrainResult
 from gateway.operator.calls import open_calls
 from gateway.relay import incidents, leases, status
@@ -183,11 +183,15 @@ class Relay:
         result = _Tally()
         idle_rounds, moved_at, left_before = 0, time.monotonic(), -1
         while True:
-            sent = self.send()
+            sent, settled = 0, Settled()
+            # Another process may take the work over in the middle: then it is that one's.
+            with suppress(LeaseLost):
+                sent = self.send()
             if mine is not None:
                 mine()
             self._advance_mirror()
-            settled = self.settle()
+            with suppress(LeaseLost):
+                settled = self.settle()
             result.add(sent, settled)
             left = self.open_work()
             # Another process may be at work too: then it shows in what is left.

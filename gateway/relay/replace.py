@@ -57,6 +57,7 @@ class Replacer:
         self._coalition = coalition
         self._policy = policy
         self._bump_after_s = bump_after_s
+        self._at_the_cap: set[int] = set()
 
     def run_once(self, lines: Lines) -> int:
         """Returns how many replacements were stored. Raises RpcUnavailable, LeaseLost."""
@@ -65,6 +66,7 @@ class Replacer:
             return 0
         with self._database.read() as connection:
             waiting = self._waiting(connection, lines)
+        self._at_the_cap &= {one.newest.id for one in waiting}
         if not waiting:
             return 0
         base_fee, now = self._chain.base_fee(), self._clock.now()
@@ -128,7 +130,10 @@ class Replacer:
         fees = self._policy.replacement(before, base_fee)
         where = f"nonce {one.slot.nonce} of {address_of(bytes(one.slot.relayer))}"
         if fees is None:
-            log.warning("%s: %s, and the fee cap allows no more than it offers", where, why)
+            if newest.id not in self._at_the_cap:
+                # Once an attempt: this may go on for hours, and mends itself.
+                self._at_the_cap.add(newest.id)
+                log.warning("%s: %s, and the fee cap allows no more than it offers", where, why)
             return None
         log.info(
             "%s: %s, by %d instead of %d wei a gas: %s",

@@ -207,6 +207,7 @@ def test_reconcile__twice__changes_nothing_more(house: NodeHouse) -> None:
     assert supply(house) == 100
 
 
+@pytest.mark.soak
 def test_reconcile__a_merchant_onboarded_after_the_backup__is_named(house: NodeHouse) -> None:
     accept(house, issue(house, 100, "early"))
     house.settle()

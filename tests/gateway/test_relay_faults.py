@@ -177,6 +177,20 @@ def test_reorg__below_nothing_final__takes_the_order_back_and_in_again(house: No
     right(house, 100)
 
 
+def test_chain__its_height_goes_down__takes_the_order_back_and_in_again(house: NodeHouse) -> None:
+    issue(house)
+    house.gateway.relay.send()
+    house.mine()
+    house.scan()
+    assert house.states()["included"] == 1
+    house.node.call("anvil_rollback", [1])
+    house.scan()
+    assert house.states()["submitted"] == 1
+    house.gateway.relay._sender._offered.clear()
+    house.settle()
+    right(house, 100)
+
+
 def test_reorg__below_finality__stops_the_relay(own_house: NodeHouse) -> None:
     house = own_house
     issue(house)
