@@ -65,7 +65,7 @@ class MirrorBooks:
 
     def position(self, merchant: int) -> Position | None:
         """The merchant's position; None: not registered."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             found = queries.merchant_standing(connection, merchant)
         return None if found is None else Position(*found)
 
