@@ -217,24 +217,14 @@ def _check_transactions(header: Header, bodies: Sequence[Any]) -> list[bytes] | 
 
 
 def _check_receipts(header: Header, raw: Sequence[Any], transactions: int) -> list[Receipt]:
-    if len(raw) != transactions:
-        raise Broken(
-            RECEIPTS,
-            header.number,
-            "the block has another number of receipts than of transactions",
-            transactions,
-            len(raw),
-        )
     receipts = [encode_receipt(r) for r in raw]
     root = ordered_root([r.encoded for r in receipts])
-    if root != header.receipts_root:
-        raise Broken(
-            RECEIPTS,
-            header.number,
-            "the receipts do not make the receipts root",
-            "0x" + header.receipts_root.hex(),
-            "0x" + root.hex(),
-        )
+    if root != header.receipts_root or len(raw) != transactions:
+        fact = "the receipts do not make the receipts root"
+        if len(raw) != transactions:
+            fact = f"{transactions} transactions have another number of receipts: {len(raw)}"
+        expected, got = "0x" + header.receipts_root.hex(), "0x" + root.hex()
+        raise Broken(RECEIPTS, header.number, fact, expected, got)
     bloom = 0
     for receipt in receipts:
         bloom |= receipt.bloom

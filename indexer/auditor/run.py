@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from indexer.auditor import checkpoint, heads
-from indexer.auditor.blocks import CheckedBlock, Watch
+from indexer.auditor.blocks import CheckedBlock, RangeChecker, Watch
 from indexer.auditor.calls import check_calls, questions
 from indexer.auditor.checks import CHECKS, Check, check_of
 from indexer.auditor.conclusion import conclude
 from indexer.auditor.context import Figures
 from indexer.auditor.errors import Broken, CannotRun, Finding, NodeRefused
-from indexer.auditor.headers import PARENTS, Header, check_parent
+from indexer.auditor.headers import HEADERS, PARENTS, Header, check_parent
 from indexer.auditor.laws import laws_of, money_of
 from indexer.auditor.ledger import Counts, Ledger
 from indexer.auditor.network import NetworkFile
@@ -28,17 +28,20 @@ from indexer.auditor.opening import (
 )
 from indexer.auditor.outcome import Options, Outcome, Progress, silent
 from indexer.auditor.pipeline import Pipeline
+from indexer.auditor.receipts import BLOOM, RECEIPTS
 from indexer.auditor.references import ReferenceList
 from indexer.auditor.replay import CoalitionUnknown, Replay, issues_of
 from indexer.auditor.source import BlockFetcher, Rpc
 from indexer.auditor.state import asset_is_receipt, check_state_of_chain, return_cap
 from indexer.auditor.storage import StorageProver
+from indexer.auditor.transactions import TRANSACTIONS
 
 if TYPE_CHECKING:
     from indexer.auditor.mirror import MirrorCheck
 
 _SAVE_EVERY_S = 30.0
 _FINDINGS_MAX = 20
+_BY_BLOCK = frozenset((HEADERS, PARENTS, TRANSACTIONS, RECEIPTS, BLOOM))
 
 
 class Audit:
@@ -77,16 +80,20 @@ class Audit:
         return outcome
 
     def _has_moved(self, finding: Finding) -> bool:
-        """Whether a broken link is a reorganisation that came while blocks were read that nobody
-        had called final: asked again, the node gives a whole chain, and another one.
+        """Whether this is a reorganisation that came while blocks were read that nobody had called
+        final, or the answer of a back end that is behind: asked again, the blocks hold.
         """
         number = finding.block
-        if finding.check != PARENTS or not number or self._options.last == "finalized":
+        final = self._options.last == "finalized"
+        if not number or final or finding.check not in _BY_BLOCK:
             return False
-        above, below = read_header(self._rpc, number), read_header(self._rpc, number - 1)
-        seen = (finding.expected, finding.got)
-        whole = above.parent_hash == below.hash
-        return whole and ("0x" + below.hash.hex(), "0x" + above.parent_hash.hex()) != seen
+        checker = RangeChecker(self._watch())
+        try:
+            for raw in BlockFetcher(self._rpc).ranges(number - 1, number):
+                checker.check(raw)
+        except Broken:
+            return False
+        return True
 
     def _begin(self, stack: ExitStack) -> Ledger:
         rpc, network, options, outcome = self._rpc, self._network, self._options, self.outcome
@@ -100,6 +107,8 @@ class Audit:
             self._references = ReferenceList(options.references, outcome.checks["references"])
         ledger = opening_state(network, options, outcome, self._heads)
         outcome.first = ledger.block + 1
+        if outcome.resumed_at is not None:
+            self._check_resumed(ledger)
         self._turn_page(ledger)
         if self._mirror is not None:
             self._mirror.begin(outcome.first)
@@ -147,8 +156,6 @@ class Audit:
                 replay = self._replay(ledger)
             finally:
                 outcome.events_replayed = ledger.counts.events - events_before
-        if outcome.header is None:
-            self._nothing_new(ledger)
 
     def _turn_page(self, ledger: Ledger) -> None:
         """With `--from`, what came before is the opening: replayed all the same, not reported."""
@@ -162,17 +169,18 @@ class Audit:
         # A state whose figures begin in the middle is nothing to go on from.
         return self._options.state if self._options.first is None else None
 
-    def _nothing_new(self, ledger: Ledger) -> None:
+    def _check_resumed(self, ledger: Ledger) -> None:
+        """The chain still has the block of the saved state. Raises Broken, CannotRun."""
         header = read_header(self._rpc, ledger.block)
         self.outcome.header = header
-        if header.hash != ledger.block_hash:
-            raise Broken(
-                "headers",
-                ledger.block,
-                "the block of the saved state is another one now",
-                "0x" + ledger.block_hash.hex(),
-                "0x" + header.hash.hex(),
-            )
+        if header.hash == ledger.block_hash:
+            return
+        fact = "the block of the saved state is another one now"
+        if self._options.last != "finalized":
+            # Nobody had called it final: an honest chain may have left it.
+            raise CannotRun(f"{fact}: remove {self._options.state} and audit anew")
+        expected, got = "0x" + ledger.block_hash.hex(), "0x" + header.hash.hex()
+        raise Broken(HEADERS, ledger.block, fact, expected, got)
 
     def _replay(self, ledger: Ledger) -> Replay:
         network = self._network
@@ -194,11 +202,13 @@ class Audit:
         return None if account is None else account.has_code
 
     def _blocks(self, first: int, last: int) -> Iterator[CheckedBlock]:
-        watched = {**self._network.watched, **dict.fromkeys(self._coalitions, "Coalition")}
-        watch = Watch(self._network.chain_id, watched, tuple(self._coalitions))
         fetcher = BlockFetcher(self._rpc)
-        pipeline = Pipeline(fetcher, watch, self.outcome.costs, self._options.workers)
+        pipeline = Pipeline(fetcher, self._watch(), self.outcome.costs, self._options.workers)
         yield from pipeline.blocks(first, last)
+
+    def _watch(self) -> Watch:
+        watched = {**self._network.watched, **dict.fromkeys(self._coalitions, "Coalition")}
+        return Watch(self._network.chain_id, watched, tuple(self._coalitions))
 
     def _take(self, replay: Replay, ledger: Ledger, block: CheckedBlock) -> None:
         began = time.perf_counter()

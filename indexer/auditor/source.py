@@ -20,6 +20,9 @@ from indexer.auditor.errors import CannotRun, NodeRefused, NodeUnavailable
 
 _TRIES: Final = 5
 _PAUSE_S: Final = 0.25  # doubled at each try: gives a node about 8 s to come back
+_BATCH_MAX: Final = 500
+_WORTH_ANOTHER_TRY: Final = frozenset((408, 425, 429))
+"""Of the answers 4xx, those that speak of now and not of what was asked."""
 
 
 class Rpc:
@@ -30,6 +33,7 @@ class Rpc:
         import httpx
 
         self.url = url
+        self._batch_max = _BATCH_MAX
         self._failure = httpx.HTTPError
         self._http = httpx.Client(
             timeout=timeout_s, limits=httpx.Limits(max_connections=8), trust_env=False
@@ -45,12 +49,31 @@ class Rpc:
         return _result(_parsed(raw), method)
 
     def batch(self, calls: Sequence[tuple[str, Sequence[Any]]]) -> list[Any]:
-        """Results in the order of the calls. Raises NodeRefused for the first that was refused."""
-        answers = batch_answers(self.post(batch_request(calls)), len(calls))
-        return [_result(answer, call[0]) for call, answer in zip(calls, answers, strict=True)]
+        """Results in the order of the calls, however many the node takes at once: some take none.
+        Raises NodeRefused for the first that was refused, NodeUnavailable.
+        """
+        results: list[Any] = []
+        while len(results) < len(calls):
+            part = calls[len(results) : len(results) + self._batch_max]
+            if len(part) == 1:
+                results.append(self.call(*part[0]))
+                continue
+            try:
+                raw = self.post(batch_request(part))
+                refused = raw.lstrip()[:1] != b"["
+            except NodeRefused:
+                refused = True
+            if refused:
+                self._batch_max = max(1, len(part) // 2)
+                continue
+            answers = batch_answers(raw, len(part))
+            results += [_result(a, call[0]) for call, a in zip(part, answers, strict=True)]
+        return results
 
     def post(self, body: Any) -> bytes:
-        """The raw answer to one JSON-RPC document. Raises NodeUnavailable after some tries."""
+        """The raw answer to one JSON-RPC document. Raises NodeUnavailable after some tries, and
+        NodeRefused where the status says that asking again is of no use.
+        """
         content = orjson.dumps(body)
         pause = _PAUSE_S
         for attempt in range(_TRIES):
@@ -61,6 +84,8 @@ class Rpc:
                 if reply.status_code == 200:
                     return reply.content
                 problem = f"HTTP {reply.status_code}"
+                if reply.status_code // 100 == 4 and reply.status_code not in _WORTH_ANOTHER_TRY:
+                    raise NodeRefused("the request", reply.status_code, problem)
             except self._failure as error:
                 problem = f"{type(error).__name__}: {error}"
             if attempt + 1 < _TRIES:
@@ -140,6 +165,9 @@ def range_calls(first: int, last: int) -> list[tuple[str, list[Any]]]:
 class BlockFetcher:
     """Yields raw ranges in order, with a few requests under way ahead of the reader.
 
+    Of a node that does not know `eth_getBlockReceipts`, receipts are asked transaction by
+    transaction; of one that takes no batches, call by call. What is yielded has the same form.
+
     Ranges are sized to about `bytes_wanted` of answer, halved when the node refuses or fails, so
     memory is bounded by `ahead` x that, whatever stands in the blocks.
     """
@@ -152,12 +180,17 @@ class BlockFetcher:
         self._bytes_wanted = bytes_wanted
         self._blocks_max = blocks_max
         self._size = 4
+        self._by_block = True
 
     def ranges(self, first: int, last: int) -> Iterator[RawRange]:
         """Raw ranges from `first` to `last`. Raises CannotRun."""
         pool = ThreadPoolExecutor(max_workers=self._ahead, thread_name_prefix="audit-fetch")
         under_way: deque[Future[list[RawRange]]] = deque()
         at = first
+        try:
+            self._rpc.call("eth_getBlockReceipts", [hex(first)])
+        except NodeRefused:
+            self._by_block = False
         try:
             while at <= last or under_way:
                 while at <= last and len(under_way) < self._ahead:
@@ -180,17 +213,42 @@ class BlockFetcher:
 
     def _fetch(self, first: int, last: int) -> list[RawRange]:
         try:
+            if not self._by_block:
+                return [RawRange(first, last, self._put_together(first, last))]
             raw = self._rpc.post(batch_request(range_calls(first, last)))
-            if raw[:1] == b"[" or first == last:
+            if raw[:1] == b"[":
                 return [RawRange(first, last, raw)]
             problem: CannotRun = NodeUnavailable(f"a batch was refused: {raw[:120]!r}")
-        except NodeUnavailable as error:
+        except (NodeUnavailable, NodeRefused) as error:
             problem = error
         if first == last:
-            raise problem
+            if not self._by_block:
+                raise problem
+            return [RawRange(first, last, self._put_together(first, last))]
         middle = (first + last) // 2
         self._size = max(1, (last - first + 1) // 2)
         return [*self._fetch(first, middle), *self._fetch(middle + 1, last)]
+
+    def _put_together(self, first: int, last: int) -> bytes:
+        """What one batch would have answered, out of as many calls as this node needs."""
+        numbers = range(first, last + 1)
+        blocks = self._rpc.batch([("eth_getBlockByNumber", [hex(n), True]) for n in numbers])
+        if self._by_block:
+            receipts = self._rpc.batch([("eth_getBlockReceipts", [hex(n)]) for n in numbers])
+        else:
+            receipts = [self._receipts_of(block) for block in blocks]
+        results = [part for pair in zip(blocks, receipts, strict=True) for part in pair]
+        return orjson.dumps([{"id": i, "result": result} for i, result in enumerate(results)])
+
+    def _receipts_of(self, block: Any) -> list[Any] | None:
+        if block is None:
+            return None
+        hashes = [tx["hash"] for tx in block["transactions"]]
+        receipts = self._rpc.batch([("eth_getTransactionReceipt", [h]) for h in hashes])
+        for tx_hash, receipt in zip(hashes, receipts, strict=True):
+            if receipt is None:
+                raise NodeUnavailable(f"the node has no receipt of transaction {tx_hash}")
+        return receipts
 
 
 def block_number(rpc: Rpc, tag: str) -> int | None:

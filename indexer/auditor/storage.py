@@ -160,10 +160,13 @@ class StorageProver:
             hex(self._number),
         ]
         try:
-            return self._rpc.call("eth_getProof", params)
+            answer = self._rpc.call("eth_getProof", params)
         except NodeRefused as error:
             self.refusal = str(error)
             return None
+        if answer is None:
+            self.refusal = "it answers null"
+        return answer
 
     def _read(
         self,

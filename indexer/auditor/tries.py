@@ -31,9 +31,12 @@ class ProofInvalid(AuditError):
     """A Merkle proof that does not lead from the root to the key."""
 
 
+_HALVES: Final = bytes.maketrans(b"0123456789abcdef", bytes(range(16)))
+
+
 def nibbles(key: bytes) -> bytes:
     """Two half bytes a byte, the high one first."""
-    return bytes(half for byte in key for half in (byte >> 4, byte & 15))
+    return key.hex().encode().translate(_HALVES)
 
 
 def _hex_prefix(path: bytes, is_leaf: bool) -> bytes:

@@ -20,8 +20,10 @@ class Refuse(Exception):
 
 
 @contextmanager
-def lying(upstream: str, rule: Rule) -> Iterator[str]:
-    """URL of a proxy in front of `upstream` that answers by `rule`."""
+def lying(upstream: str, rule: Rule, batch_max: int = 10**6, too_large: int = 200) -> Iterator[str]:
+    """URL of a proxy in front of `upstream` that answers by `rule`. Batches of more than
+    `batch_max` calls are refused, with the HTTP status `too_large`.
+    """
     client = httpx.Client(timeout=60, trust_env=False)
 
     class Handler(BaseHTTPRequestHandler):
@@ -30,6 +32,9 @@ def lying(upstream: str, rule: Rule) -> Iterator[str]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
             calls = orjson.loads(body)
+            if isinstance(calls, list) and len(calls) > batch_max:
+                error = {"code": -32600, "message": "batch too large"}
+                return self._send({"jsonrpc": "2.0", "id": None, "error": error}, too_large)
             headers = {"content-type": "application/json"}
             answers = client.post(upstream, content=body, headers=headers).json()
             if isinstance(calls, list):
@@ -37,8 +42,11 @@ def lying(upstream: str, rule: Rule) -> Iterator[str]:
                 answers = [changed(call, by_id[call["id"]], rule) for call in calls]
             else:
                 answers = changed(calls, answers, rule)
+            self._send(answers)
+
+        def _send(self, answers: Any, status: int = 200) -> None:
             content = orjson.dumps(answers)
-            self.send_response(200)
+            self.send_response(status)
             self.send_header("content-type", "application/json")
             self.send_header("content-length", str(len(content)))
             self.end_headers()

@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 from indexer.auditor import checkpoint, completeness
 from indexer.auditor.checks import CHECKS
 from indexer.auditor.cli import app, run_audit
+from indexer.auditor.errors import CannotRun
 from indexer.auditor.network import read_network
 from indexer.auditor.outcome import Options
 from indexer.auditor.page import page_of
@@ -135,6 +136,21 @@ def test_audit__state_kept__goes_on_where_it_was(town: Town, tmp_path: Path) -> 
     whole = report_of(town)
     assert second["merchants"] == whole["merchants"] == third["merchants"]
     assert second["epochs"] == whole["epochs"]
+
+
+def test_audit__a_state_whose_block_was_reorganised__says_so(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    with running_anvil() as url:
+        town = Town(url, tmp_path)
+        town.relayed([town.join("ada")])
+        assert report_of(town, state=state)["exit_code"] == 0
+        town.reorg(1)
+        town.mine()
+        with pytest.raises(CannotRun, match="another one now"):
+            report_of(town, state=state)
+        state.unlink()
+        assert report_of(town, state=state)["exit_code"] == 0
+        town.rpc.close()
 
 
 def test_checkpoint__written_and_read__is_the_same_state(town: Town, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from audit_forger import Forger
-from audit_proxy import Refuse, Rule, lying
+from audit_proxy import Rule, lying
 from audit_town import BAKER, Town, key, running_anvil
 from coincurve import PrivateKey
 
@@ -336,31 +336,3 @@ def test_audit__an_issue_charged_too_little__names_the_law(young_town: Town) -> 
 
     found = only_finding(audited(young_town, Forger(young_town.url, number, change)))
     assert (found["block"], found["check"][:6]) == (number, "law 16")
-
-
-# ---- what could not be checked is never a pass
-
-
-def refusing(*methods: str) -> Rule:
-    def rule(method: str, params: list[Any], result: Any) -> Any:
-        if method in methods:
-            raise Refuse(f"the method {method} does not exist")
-        return result
-
-    return rule
-
-
-def test_audit__a_node_without_proofs__says_so_and_is_no_pass(town: Town) -> None:
-    report = audited(town, refusing("eth_getProof"))
-    assert report["exit_code"] == 2
-    assert report["findings"] == []
-    open_checks = {entry["check"] for entry in report["not_checked"]}
-    assert open_checks == {"code", "storage", "complete storage"}
-    assert not report["reserve"]["storage_proven"]
-
-
-def test_audit__receipts_by_block_refused__cannot_run(town: Town) -> None:
-    from indexer.auditor.errors import CannotRun
-
-    with pytest.raises(CannotRun, match="eth_getBlockReceipts"):
-        audited(town, refusing("eth_getBlockReceipts"))
