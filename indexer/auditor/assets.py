@@ -64,7 +64,8 @@ def mint_confirmed(ctx: Context, args: Args) -> None:
     if proposal[2] == attestor:
         ctx.fail(RECEIPTS_LAW, "one person proposed and confirmed receipts", "", shown(attestor))
     ctx.ledger.bank_mints[reference] = (*proposal[:3], True)
-    ctx.ledger.bank_days.add(ctx.header.timestamp // 86_400)
+    days, day = ctx.ledger.bank_days, ctx.header.timestamp // 86_400
+    days[day] = days.get(day, 0) + amount
 
 
 def mint_rejected(ctx: Context, args: Args) -> None:
@@ -88,22 +89,29 @@ def balance_attested(ctx: Context, args: Args) -> None:
 
 
 def approved(ctx: Context, args: Args) -> None:
-    """An allowance: its slot is known from here on, its value is not replayed."""
-    owner, spender, _ = args
+    """An allowance: the most that its slot may hold from here on."""
+    owner, spender, amount = args
     if ctx.contract_name == "BankReceipt" and not ctx.figures.asset_is_receipt:
         return
-    ctx.ledger.approvals.add((ctx.contract, owner, spender))
+    ctx.ledger.approvals[(ctx.contract, owner, spender)] = amount
 
 
 def payout_requested(ctx: Context, args: Args) -> None:
     """What is paid out is locked meanwhile: the Transfer says so."""
-    ctx.ledger.bank_payouts.add(args[0])
+    payout, holder, amount, _ = args
+    ctx.ledger.bank_payouts[payout] = (holder, amount)
+
+
+def payout_cancelled(ctx: Context, args: Args) -> None:
+    """The receipts go back: the Transfer says so."""
+    ctx.ledger.bank_payouts[args[0]] = (ZERO, 0)
 
 
 def payout_settled(ctx: Context, args: Args) -> None:
     """A bank reference once, for payments out as well."""
-    _, reference = args
+    payout, reference = args
     ledger = ctx.ledger
+    ledger.bank_payouts[payout] = (ZERO, 0)
     used = ledger.bank_mints.get(reference, (b"", 0, b"", False))[3]
     if used or reference in ledger.bank_settled:
         ctx.fail(RECEIPTS_LAW, "a bank reference was used twice", "", shown(reference))
@@ -123,7 +131,7 @@ ASSET_EVENTS: Final[dict[str, Callable[[Context, Args], None]]] = {
     "Approval": approved,
     "PayoutRequested": payout_requested,
     "PayoutSettled": payout_settled,
-    **dict.fromkeys(("PayoutCancelled", "AuthorityUpdated"), _nothing),
+    "PayoutCancelled": payout_cancelled,
 }
 
 
@@ -141,9 +149,12 @@ def pass_moved(ctx: Context, args: Args) -> None:
         follows = burned is not None and burned[0] == ctx.log_index - 1
         if burned is not None and follows and burned[1] >> 160 == token >> 160:
             passes[token] = burned[2]
-            ctx.ledger.passes_followed.add((burned[1] & _MEMBER_MASK).to_bytes(20, "big"))
+            if burned[1] == burned[1] & _MEMBER_MASK:
+                ctx.ledger.recovered_to[burned[1].to_bytes(20, "big")] = holder
         else:
             passes[token] = (0, ctx.header.timestamp)
+            if token == token & _MEMBER_MASK and holder in ctx.ledger.recovered_to:
+                ctx.ledger.recovered_to[holder] = ZERO
     elif to == ZERO and sender == holder and token in passes:
         ctx.ledger.passes_gone.add(token)
         ctx.pass_burned = (ctx.log_index, token, passes.pop(token))
@@ -164,5 +175,5 @@ _SILENT: Final = ("Locked", "Unlocked", "MetadataUpdate", "BatchMetadataUpdate",
 PASS_EVENTS: Final[dict[str, Callable[[Context, Args], None]]] = {
     "Transfer": pass_moved,
     "TierSet": tier_set,
-    **dict.fromkeys((*_SILENT, "ApprovalForAll", "AuthorityUpdated"), _nothing),
+    **dict.fromkeys((*_SILENT, "ApprovalForAll"), _nothing),
 }

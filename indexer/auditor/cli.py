@@ -23,6 +23,7 @@ from indexer.auditor.errors import AuditError, Broken, CannotRun
 from indexer.auditor.network import read_network
 from indexer.auditor.outcome import Options
 from indexer.auditor.page import page_of
+from indexer.auditor.pdf import print_pdf
 from indexer.auditor.report import report_of
 from indexer.auditor.run import Audit
 from indexer.auditor.source import Rpc
@@ -115,6 +116,9 @@ def audit(
     ] = None,
     last: LastOption = "finalized",
     report: Annotated[Path | None, typer.Option(help="Write the report as one HTML page.")] = None,
+    pdf: Annotated[
+        Path | None, typer.Option(help="Write the same as PDF, by an installed Chromium or Chrome.")
+    ] = None,
     as_json: Annotated[
         Path | None, typer.Option("--json", help="Write the report as JSON ('-': standard output).")
     ] = None,
@@ -170,7 +174,7 @@ def audit(
     )
     with failing():
         content = run_audit(rpc, deployment, options, frozenset(accept or ()), quiet)
-        write_report(content, report, as_json, quiet)
+        write_report(content, report, as_json, quiet, pdf)
     raise typer.Exit(content["exit_code"])
 
 
@@ -182,11 +186,17 @@ def _refuse_unknown(accepted: Sequence[str]) -> None:
 
 
 def write_report(
-    content: dict[str, Any], page: Path | None, as_json: Path | None, quiet: bool
+    content: dict[str, Any],
+    page: Path | None,
+    as_json: Path | None,
+    quiet: bool,
+    pdf: Path | None = None,
 ) -> None:
     """To the files that were asked for ('-': standard output), and for people to the terminal."""
     if page is not None:
         page.write_text(page_of(content), "utf-8")
+    if pdf is not None:
+        print_pdf(page_of(content), pdf)
     to_stdout = as_json is not None and str(as_json) == "-"
     text = orjson.dumps(content, option=orjson.OPT_INDENT_2)
     if to_stdout:

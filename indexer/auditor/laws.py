@@ -111,7 +111,7 @@ def laws_of(ledger: Ledger, schedule: EpochSchedule, face_value: int) -> list[La
         Law(
             *(2, "the reserve is live points at face value"),
             *("reserve", money.reserve),
-            *(f"{money.live_points} points x {face_value}", money.live_points * face_value),
+            *(f"{money.live_points:,} points x {face_value}", money.live_points * face_value),
             holds=money.reserve == money.live_points * face_value,
         ),
         Law(
@@ -119,7 +119,7 @@ def laws_of(ledger: Ledger, schedule: EpochSchedule, face_value: int) -> list[La
             *("assets held + credit drawn", covered),
             *("positions + reserve + breakage + income + guarantee + surplus", money.owed),
             holds=covered == money.owed and money.credit_drawn <= money.guarantee,
-            note=f"credit drawn {money.credit_drawn} of a guarantee of {money.guarantee}",
+            note=f"credit drawn {money.credit_drawn:,} of a guarantee of {money.guarantee:,}",
         ),
         Law(
             *(4, "no debit takes a position under its limit"),
@@ -189,7 +189,7 @@ def _signed(ledger: Ledger) -> int:
 
 def _signature_note(ledger: Ledger) -> str:
     counts = ledger.counts
-    parts = [f"{counts.signatures} signatures of keys recovered and found valid at their log"]
+    parts = [f"{counts.signatures:,} signatures of keys recovered and found valid at their log"]
     if counts.contract_signatures:
         parts.append(
             f"{counts.contract_signatures} answers of ERC-1271 wallets cannot be asked again at "

@@ -63,10 +63,8 @@ LAYOUTS: Final = {
     "BankReceipt": RECEIPT,
 }
 _ALL: Final = 2**256 - 1
-_EXISTS: Final = 1 << 255
 _KNOWN_ISSUES: Final = 1 << 232
 _KNOWN_RECOVERY: Final = 1 << 224
-_MEMBER_MASK: Final = (1 << 160) - 1
 
 
 def points_facts(ledger: Ledger, points: bytes) -> Iterator[Fact]:
@@ -82,97 +80,47 @@ def points_facts(ledger: Ledger, points: bytes) -> Iterator[Fact]:
         yield Fact(points, where, expected, f"supply of epoch {epoch}")
     coalition = int.from_bytes(ledger.coalition, "big")
     yield Fact(points, POINTS["_coalition"], coalition, "the Coalition that Points obeys")
+    successor, due = ledger.proposed or (bytes(20), 0)
+    expected = int.from_bytes(successor, "big")
+    yield Fact(points, POINTS["_successor"], expected, "the successor that was proposed")
+    yield Fact(points, POINTS["_acceptableAt"], due, "when a successor may take over")
+    yield authority_fact(ledger, points, POINTS["_authority"])
+    yield from allowance_facts(ledger, points, POINTS["_allowances"])
+    yield from known(points, names(POINTS))
+    # A permit says its allowance, not its nonce.
+    owners = {owner for contract, owner, _ in ledger.approvals if contract == points}
+    yield from known(points, (mapping_slot(owner, POINTS["_permitNonces"]) for owner in owners))
 
 
-def _fixed(layout: dict[str, int], *names: str) -> tuple[int, ...]:
-    return tuple(layout[name] for name in names)
+def authority_fact(ledger: Ledger, contract: bytes, slot: int) -> Fact:
+    """Whom the contract asks about roles. Of a successor it was said before anybody listened."""
+    said = ledger.authorities.get(contract)
+    expected = int.from_bytes(said or b"", "big")
+    return Fact(contract, slot, expected, "the authority over roles", _ALL if said else 0)
 
 
-def _known(address: bytes, slots: Iterable[int]) -> Iterator[Fact]:
+def allowance_facts(ledger: Ledger, token: bytes, slot: int) -> Iterator[Fact]:
+    """Of each allowance, that it is no more than was approved last."""
+    for (contract, owner, spender), most in ledger.approvals.items():
+        if contract == token:
+            where = mapping_slot(spender, mapping_slot(owner, slot))
+            what = f"allowance of 0x{owner.hex()} to 0x{spender.hex()}, at most"
+            yield Fact(token, where, most, what, at_most=True)
+
+
+def known(address: bytes, slots: Iterable[int]) -> Iterator[Fact]:
+    """Slots that may hold anything."""
     for slot in slots:
         yield Fact(address, slot, 0, "", 0)
 
 
-def _long_strings(slots: Iterable[int]) -> Iterator[int]:
-    """Where the letters of a string of more than 31 bytes stand: three words are 96 letters."""
-    for slot in slots:
+def names(layout: dict[str, int]) -> Iterator[int]:
+    """Name and symbol, which no log tells. The letters of a string of more than 31 bytes stand
+    behind its hash: three words are 96 letters.
+    """
+    for slot in (layout["_name"], layout["_symbol"]):
         start = int.from_bytes(keccak(slot.to_bytes(32, "big")), "big")
-        yield from (start, start + 1, start + 2)
-
-
-def _allowances(ledger: Ledger, token: bytes, slot: int) -> Iterator[int]:
-    for contract, owner, spender in ledger.approvals:
-        if contract == token:
-            yield mapping_slot(spender, mapping_slot(owner, slot))
-
-
-def points_known(ledger: Ledger, points: bytes) -> Iterator[Fact]:
-    """Names, authority, proposed successor, allowances and permits' nonces."""
-    strings = _fixed(POINTS, "_name", "_symbol")
-    others = _fixed(POINTS, "_authority", "_successor", "_acceptableAt")
-    yield from _known(points, (*strings, *_long_strings(strings), *others))
-    yield from _known(points, _allowances(ledger, points, POINTS["_allowances"]))
-    owners = {owner for contract, owner, _ in ledger.approvals if contract == points}
-    yield from _known(points, (mapping_slot(owner, POINTS["_permitNonces"]) for owner in owners))
-
-
-def pass_known(ledger: Ledger, contract: bytes) -> Iterator[Fact]:
-    """Names, authority, where recovered passes went, members who left."""
-    strings = _fixed(PASS, "_name", "_symbol")
-    yield from _known(contract, (*strings, *_long_strings(strings), PASS["_authority"]))
-    yield from _known(contract, (mapping_slot(t, PASS["_passes"]) for t in ledger.passes_gone))
-    went = (mapping_slot(member, PASS["_recoveredTo"]) for member in ledger.passes_followed)
-    yield from _known(contract, went)
-
-
-def asset_known(ledger: Ledger, asset: bytes) -> Iterator[Fact]:
-    """Names, authority, allowances, bank references, days and pay-outs."""
-    strings = _fixed(RECEIPT, "_name", "_symbol")
-    others = _fixed(RECEIPT, "_authority", "_payoutCount")
-    yield from _known(asset, (*strings, *_long_strings(strings), *others))
-    yield from _known(asset, _allowances(ledger, asset, RECEIPT["_allowances"]))
-    for reference in ledger.bank_mints:
-        first = mapping_slot(reference, RECEIPT["_proposals"])
-        used = mapping_slot(reference, RECEIPT["_usedReferences"])
-        yield from _known(asset, (first, first + 1, first + 2, used))
-    settled = (
-        mapping_slot(reference, RECEIPT["_usedReferences"]) for reference in ledger.bank_settled
-    )
-    yield from _known(asset, settled)
-    yield from _known(
-        asset, (mapping_slot(day, RECEIPT["_mintedOnDay"]) for day in ledger.bank_days)
-    )
-    for payout in ledger.bank_payouts:
-        first = mapping_slot(payout, RECEIPT["_payouts"])
-        yield from _known(asset, (first, first + 1))
-
-
-def coalition_known(ledger: Ledger) -> Iterator[Fact]:
-    """Authority, and up to which epoch a predecessor may know more."""
-    yield from _known(ledger.coalition, _fixed(COALITION, "_authority", "_inheritedThrough"))
-
-
-def pass_facts(ledger: Ledger, contract: bytes) -> Iterator[Fact]:
-    """Every pass; the word of programme 0 also counts how many its member holds."""
-    counts: dict[int, int] = {}
-    for token in ledger.passes:
-        member = token & _MEMBER_MASK
-        counts[member] = counts.get(member, 0) + 1
-    words = {
-        t: _EXISTS | (joined << 64) | (tier << 48) for t, (tier, joined) in ledger.passes.items()
-    }
-    for member, count in counts.items():
-        words[member] = words.get(member, 0) | count
-    for token, word in words.items():
-        yield Fact(contract, mapping_slot(token, PASS["_passes"]), word, f"pass 0x{token:x}")
-
-
-def asset_facts(ledger: Ledger, asset: bytes) -> Iterator[Fact]:
-    """Every holder's receipts, and their sum. For `BankReceipt`, whose layout is known."""
-    for holder, amount in ledger.asset_balances.items():
-        where = mapping_slot(holder, RECEIPT["_balances"])
-        yield Fact(asset, where, amount, f"receipts of 0x{holder.hex()}")
-    yield Fact(asset, RECEIPT["_totalSupply"], ledger.asset_supply, "receipts in all")
+        yield from (slot, start, start + 1, start + 2)
 
 
 def coalition_facts(ledger: Ledger) -> Iterator[Fact]:
@@ -180,6 +128,9 @@ def coalition_facts(ledger: Ledger) -> Iterator[Fact]:
     yield from _merchants(ledger)
     yield from _books(ledger)
     here, heirs = _places(ledger)
+    yield authority_fact(ledger, here, COALITION["_authority"])
+    through = COALITION["_inheritedThrough"]
+    yield Fact(here, through, ledger.inherited_through, "epochs that a predecessor may know")
     for root in ledger.roots:
         where = mapping_slot(root, COALITION["_roots"])
         yield Fact(here, where, 1, f"root 0x{root.hex()}", 0xFF, heirs)

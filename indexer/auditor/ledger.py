@@ -145,6 +145,10 @@ class Ledger:
     coalition: bytes
     predecessors: list[bytes] = field(default_factory=list)
     proposed: tuple[bytes, int] | None = None
+    inherited_through: int = 0
+    """The epoch in which the Coalition took over; 0 for the first one."""
+    authorities: dict[bytes, bytes] = field(default_factory=dict)
+    """Whom each contract asks about roles, as its logs said; the contract's address is the key."""
 
     accounts: dict[bytes, int] = field(default_factory=dict)
     nonces_unknown: set[bytes] = field(default_factory=set)
@@ -156,10 +160,12 @@ class Ledger:
     """(tier, joined at) by token id."""
     passes_gone: set[int] = field(default_factory=set)
     """Token ids that were burnt; a member may have joined again."""
-    passes_followed: set[bytes] = field(default_factory=set)
-    """Members whose passes were recovered to another address."""
-    approvals: set[tuple[bytes, bytes, bytes]] = field(default_factory=set)
-    """(token contract, owner, spender): slots that exist, whose values are not replayed."""
+    recovered_to: dict[bytes, bytes] = field(default_factory=dict)
+    """Where a member's pass went; 20 zero bytes once the member joined again."""
+    approvals: dict[tuple[bytes, bytes, bytes], int] = field(default_factory=dict)
+    """The last approval by (token contract, owner, spender). Spending leaves no log, so what is
+    left of it is not replayed; it is never more.
+    """
 
     merchants: dict[int, Merchant] = field(default_factory=dict)
     tills: dict[bytes, tuple[int, bool]] = field(default_factory=dict)
@@ -181,10 +187,21 @@ class Ledger:
     asset_balances: dict[bytes, int] = field(default_factory=dict)
     bank_mints: dict[bytes, tuple[bytes, int, bytes, bool]] = field(default_factory=dict)
     """(to, amount, proposer, confirmed) by bank reference."""
-    bank_days: set[int] = field(default_factory=set)
-    bank_payouts: set[int] = field(default_factory=set)
+    bank_days: dict[int, int] = field(default_factory=dict)
+    """Receipts minted by day since 1970 (UTC)."""
+    bank_payouts: dict[int, tuple[bytes, int]] = field(default_factory=dict)
+    """(holder, amount) of what waits to be paid out; of what no longer does, zeros."""
     bank_settled: set[bytes] = field(default_factory=set)
     attestation: Attestation | None = None
+
+    role_members: dict[tuple[int, bytes], tuple[int, int]] = field(default_factory=dict)
+    """(member since, delay in seconds) by role and account; -1: a delay that was changed."""
+    function_roles: dict[tuple[bytes, bytes], int] = field(default_factory=dict)
+    """The role that a contract's function asks for, the selector as a word."""
+    role_keepers: dict[int, tuple[int, int]] = field(default_factory=dict)
+    """(admin, guardian) of roles that were given others than the usual ones."""
+    closed_targets: dict[bytes, bool] = field(default_factory=dict)
+    scheduled: set[bytes] = field(default_factory=set)
 
     flows: dict[tuple[int, str], Flow] = field(default_factory=dict)
     counts: Counts = field(default_factory=Counts)

@@ -60,5 +60,7 @@ class Outcome:
     events_replayed: int = 0
     zero_leaves: int = 0
     asset_is_receipt: bool = False
+    asset_mapping: int | None = None
+    """Of somebody's token: the mapping in whose storage the Coalition's balance was proven."""
     moved: bool = False
     """The chain was reorganised while it was read: the findings are of no chain; read it again."""

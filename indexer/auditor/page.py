@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from importlib import resources
-from typing import Any
+from typing import Any, Final
 
 from jinja2 import Environment, StrictUndefined
 
@@ -16,7 +16,7 @@ def _environment() -> Environment:
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     environment.filters["moment"] = moment
     environment.filters["sentence"] = sentence
-    environment.filters["number"] = lambda value: f"{value:,}".replace(",", "\u202f")
+    environment.filters["number"] = lambda value: f"{value:,}"
     environment.filters["day"] = lambda seconds: moment(seconds)[:10]
     return environment
 
@@ -24,7 +24,37 @@ def _environment() -> Environment:
 def page_of(report: dict[str, Any]) -> str:
     """The whole page."""
     source = resources.files(__package__).joinpath("report.html.j2").read_text("utf-8")
-    return _environment().from_string(source).render(r=report, bars=_bars(report))
+    return (
+        _environment()
+        .from_string(source)
+        .render(
+            r=report, bars=_bars(report), columns=_columns(report), all_months=_all_months(report)
+        )
+    )
+
+
+_ALWAYS: Final = ("issued", "redeemed", "charged", "paid")
+
+
+def _columns(report: dict[str, Any]) -> list[str]:
+    """The figures of a merchant that are not zero all over: a year without returns shows none."""
+    totals = [merchant["total"] for merchant in report["merchants"]]
+    names = list(totals[0]) if totals else []
+    return [name for name in names if name in _ALWAYS or any(total[name] for total in totals)]
+
+
+def _all_months(report: dict[str, Any]) -> list[dict[str, Any]]:
+    """The months of all merchants, added up."""
+    sums: dict[str, dict[str, Any]] = {}
+    for merchant in report["merchants"]:
+        for flow in merchant["months"]:
+            month = sums.setdefault(
+                flow["month"], dict.fromkeys(flow, 0) | {"month": flow["month"]}
+            )
+            for name, value in flow.items():
+                if name != "month":
+                    month[name] += value
+    return [sums[month] for month in sorted(sums)]
 
 
 def _bars(report: dict[str, Any]) -> list[dict[str, Any]]:

@@ -92,11 +92,9 @@ def encode_receipt(receipt: Mapping[str, Any]) -> Receipt:
         encode_list([_encode_log(log) for log in logs]),
     ]
     kind = kind_of(receipt)
-    if kind == 0x7E:
-        parts += [
-            encode_int(quantity(receipt[name]))
-            for name in ("depositNonce", "depositReceiptVersion")
-            if receipt.get(name) is not None
-        ]
+    if kind == 0x7E and receipt.get("depositReceiptVersion") is not None:
+        # Before the Canyon fork a node tells the nonce, and the root leaves it out.
+        names = ("depositNonce", "depositReceiptVersion")
+        parts += [encode_int(quantity(receipt[name])) for name in names]
     body = encode_list(parts)
     return Receipt(bytes([kind]) + body if kind else body, bloom, status, logs)

@@ -22,6 +22,7 @@ from indexer.auditor.ledger import Ledger
 from indexer.auditor.member_effects import MEMBER_EFFECTS
 from indexer.auditor.merchant_effects import MERCHANT_EFFECTS
 from indexer.auditor.orders import Order, redemptions_root
+from indexer.auditor.roles import ROLE_EVENTS
 from indexer.auditor.touched import note
 from wallet_sdk.types import Policy
 
@@ -97,7 +98,9 @@ class Replay:
             for i, event in enumerate(events):
                 ctx.log_index, ctx.contract = event.log_index, event.address
                 ctx.contract_name = event.contract
-                if event.address == points:
+                if event.name == "AuthorityUpdated":
+                    self.ledger.authorities[event.address] = event.args[0]
+                elif event.address == points:
                     if event.name == "Transfer":
                         self._transfer(ctx, event, events[i + 1] if i + 1 < len(events) else None)
                     else:
@@ -108,7 +111,9 @@ class Replay:
                     PASS_EVENTS[event.name](ctx, event.args)
                 elif event.contract == "BankReceipt":
                     ASSET_EVENTS[event.name](ctx, event.args)
-                elif event.contract == "CoalitionOffice" and event.name != "AuthorityUpdated":
+                elif event.contract == "AccessManager":
+                    ROLE_EVENTS[event.name](ctx, event.args)
+                elif event.contract == "CoalitionOffice":
                     ctx.fail(REPLAY, f"the office said {event.name} for itself")
         except acc.Impossible as error:
             ctx.fail(REPLAY, f"a step that the account cannot take: {error}")
@@ -209,6 +214,7 @@ class Replay:
             ctx.fail(REPLAY, "a successor took over too early", due, now)
         ledger.predecessors.append(previous)
         ledger.coalition, ledger.proposed = current, None
+        ledger.inherited_through = ctx.epoch
         ctx.is_succession = True
         # What the new one held before is a gift: no deposit could be made there yet.
         ledger.surplus += ledger.assets
@@ -220,8 +226,6 @@ class Replay:
 
     def _coalition(self, ctx: Context, event: Event) -> None:
         name = event.name
-        if name == "AuthorityUpdated":
-            return
         if name != "HandedOver" and event.address != self.ledger.coalition:
             # A successor is deployed, and tells its terms, before it takes over.
             if name in EFFECT_EVENTS or name != "TermsSet":

@@ -41,7 +41,8 @@ def statement_of(outcome: Outcome) -> ReserveStatement | None:
         chain_id=outcome.network.chain_id,
         face_value=outcome.network.face_value,
         is_receipt=outcome.asset_is_receipt,
-        storage_proven=outcome.checks["storage"].verdict == "held",
+        storage_proven=outcome.checks["storage"].verdict in ("held", "partly"),
+        token_proven=outcome.asset_mapping is not None,
     )
 
 

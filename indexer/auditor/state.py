@@ -5,18 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from itertools import chain
 from typing import Final
 
-from indexer.auditor import layout
+from indexer.auditor import layout, token_layout
 from indexer.auditor.checks import Check
 from indexer.auditor.codec import data_of, keccak
 from indexer.auditor.completeness import Completeness, MadeUpSlots, Prefixes
 from indexer.auditor.errors import AuditError, Broken, CannotRun, NodeRefused
+from indexer.auditor.foreign_asset import mapping_that_holds
 from indexer.auditor.headers import Header
 from indexer.auditor.ledger import Ledger
 from indexer.auditor.network import NetworkFile, immutables_of
 from indexer.auditor.outcome import Outcome
+from indexer.auditor.roles import role_facts
 from indexer.auditor.source import Rpc
 from indexer.auditor.storage import Fact, StorageProver
 from indexer.auditor.touched import touched_slots
@@ -91,16 +92,16 @@ def check_state_of_chain(
     ledger = outcome.ledger
     assert ledger is not None
     made_up = MadeUpSlots()
-    for name, facts, known in _contracts(outcome.network, ledger):
+    for name, address, facts in _contracts(outcome.network, ledger):
         if name == "BankReceipt" and not outcome.asset_is_receipt:
+            outcome.asset_mapping = mapping_that_holds(prover, address, ledger)
             continue  # somebody's token: its layout is not ours to know
         completeness = Completeness()
-        asked = _with_progress(chain(facts, known), progress)
+        asked = _with_progress(facts, progress)
         for broken in prover.check(asked, completeness):
             if len(storage.findings) < _FINDINGS_MAX:
                 storage.broken(broken.finding)
         if prover.refusal is None:
-            address = ledger.coalition if name == "Coalition" else outcome.network.address(name)
             touched = partial(touched_slots, name, ledger, outcome.network.schedule)
             closed = _open_branches(prover, address, completeness, touched, made_up)
             _check_complete(name, completeness, closed, header.number, complete)
@@ -108,11 +109,23 @@ def check_state_of_chain(
         why = f"the node gives no proofs at block {header.number}: {prover.refusal}"
         storage.note = complete.note = why
     else:
-        note = ""
+        notes = []
         if prover.zero_leaves:
-            note = f"{prover.zero_leaves} zeros were shown by a leaf, as anvil keeps them"
-        storage.held(prover.proven, "slots", note)
-        count = 4 - (not outcome.asset_is_receipt)
+            notes.append(f"{prover.zero_leaves:,} zeros were shown by a leaf, as anvil keeps them")
+        if outcome.asset_is_receipt:
+            storage.held(prover.proven, "slots", "; ".join(notes))
+        elif outcome.asset_mapping is not None:
+            notes.append(
+                "the settlement token is not ours: what it holds under the Coalition's address "
+                f"(mapping at slot {outcome.asset_mapping:#x}) is what its logs say"
+            )
+            storage.held(prover.proven, "slots", "; ".join(notes))
+        else:
+            notes.append(
+                "the settlement token is not ours, and no mapping was found in its storage"
+            )
+            storage.partly(prover.proven, "slots", "; ".join(notes))
+        count = 5 - (not outcome.asset_is_receipt)
         if complete.note:
             complete.partly(count, "contracts", complete.note)
         else:
@@ -121,16 +134,15 @@ def check_state_of_chain(
     storage.seconds += time.perf_counter() - began
 
 
-def _contracts(
-    network: NetworkFile, ledger: Ledger
-) -> list[tuple[str, Iterable[Fact], Iterable[Fact]]]:
+def _contracts(network: NetworkFile, ledger: Ledger) -> list[tuple[str, bytes, Iterable[Fact]]]:
     points, passes = network.address("Points"), network.address("MembershipPass")
-    asset = network.address("BankReceipt")
+    asset, manager = network.address("BankReceipt"), network.address("AccessManager")
     return [
-        ("Points", layout.points_facts(ledger, points), layout.points_known(ledger, points)),
-        ("Coalition", layout.coalition_facts(ledger), layout.coalition_known(ledger)),
-        ("MembershipPass", layout.pass_facts(ledger, passes), layout.pass_known(ledger, passes)),
-        ("BankReceipt", layout.asset_facts(ledger, asset), layout.asset_known(ledger, asset)),
+        ("Points", points, layout.points_facts(ledger, points)),
+        ("Coalition", ledger.coalition, layout.coalition_facts(ledger)),
+        ("MembershipPass", passes, token_layout.pass_facts(ledger, passes)),
+        ("AccessManager", manager, role_facts(ledger, manager)),
+        ("BankReceipt", asset, token_layout.asset_facts(ledger, asset)),
     ]
 
 
@@ -190,7 +202,8 @@ def _check_code(rpc: Rpc, prover: StorageProver, outcome: Outcome, coalitions: l
             expected, got = "0x" + pinned.code_hash.hex(), "0x" + account.code_hash.hex()
             check.broken(Broken(CODE, outcome.last, fact, expected, got).finding)
         proven += 1
-        if not _is_ours(rpc, name, pinned.address, account.code_hash):
+        foreign = name == "BankReceipt" and not outcome.asset_is_receipt
+        if not foreign and not _is_ours(rpc, name, pinned.address, account.code_hash):
             older.append(name)
     for successor in coalitions[1:]:
         account = prover.account(successor)

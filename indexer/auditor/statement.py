@@ -65,6 +65,7 @@ def reserve_statement(
     face_value: int,
     is_receipt: bool,
     storage_proven: bool,
+    token_proven: bool,
 ) -> ReserveStatement:
     """The statement of an audit's last block."""
     attestation = ledger.attestation
@@ -93,7 +94,9 @@ def reserve_statement(
         guarantee=money.guarantee,
         attested=attested,
         storage_proven=storage_proven,
-        words=tuple(_words(ledger, money, is_receipt, attested, storage_proven)),
+        words=tuple(
+            _words(ledger, money, is_receipt, attested, storage_proven, token_proven=token_proven)
+        ),
     )
 
 
@@ -103,6 +106,8 @@ def _words(
     is_receipt: bool,
     attested: dict[str, Any] | None,
     storage_proven: bool,
+    *,
+    token_proven: bool,
 ) -> list[str]:
     asset = "bank receipts" if is_receipt else "the settlement token"
     covered = money.assets + money.credit_drawn >= money.owed
@@ -133,8 +138,10 @@ def _words(
         )
     else:
         words.append(
-            "The settlement token's own storage was not proven: its layout is not known here. Its "
-            "Transfer logs were, and the node's answer agrees. What it is worth was not examined."
+            "The settlement token is somebody else's. Its Transfer logs were proven, and "
+            + ("so was" if token_proven else "NOT")
+            + " a word of its storage that holds the same under the Coalition's address. What it "
+            "is worth was not examined."
         )
     words.append(
         "The figures were replayed from proven receipts and compared with the state root by "

@@ -34,7 +34,7 @@ KEYS_MAX: Final = 1_000
 class Fact(NamedTuple):
     """One slot and what it must hold. `mask`: the bits that are compared; 0: the slot is known, its
     value is not replayed. `heirs`: the predecessors to ask in turn where this one holds nothing: a
-    successor copies at first touch.
+    successor copies at first touch. `at_most`: it may also hold less.
     """
 
     address: bytes
@@ -43,6 +43,13 @@ class Fact(NamedTuple):
     what: str
     mask: int = 2**256 - 1
     heirs: tuple[bytes, ...] = ()
+    at_most: bool = False
+
+    def holds(self, value: int) -> bool:
+        """Whether the slot may hold this."""
+        if self.at_most:
+            return value <= self.expected
+        return not (value ^ self.expected) & self.mask
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +160,11 @@ class StorageProver:
         answer = self._ask(address, ())
         return None if answer is None else self._read(answer, address, ())[0]
 
+    def values(self, address: bytes, slots: Sequence[int]) -> list[int] | None:
+        """What up to KEYS_MAX slots hold; None: the node gives no proof. Raises Broken."""
+        answer = self._ask(address, slots)
+        return None if answer is None else self._read(answer, address, slots)[1]
+
     def _ask(self, address: bytes, slots: Sequence[int]) -> Any:
         params = [
             "0x" + address.hex(),
@@ -238,7 +250,7 @@ class StorageProver:
                     answer, chunk[0].address, slots, completeness, explained=explained
                 )
                 for fact, value in zip(chunk, values, strict=True):
-                    if (value ^ fact.expected) & fact.mask:
+                    if not fact.holds(value):
                         yield fact, value
 
 

@@ -14,6 +14,7 @@ from typing import Final
 from indexer.auditor.layout import COALITION, PASS, POINTS, RECEIPT
 from indexer.auditor.ledger import Ledger, Touched
 from indexer.auditor.orders import ENTRY_BYTES, Order
+from indexer.auditor.roles import touched_roles
 from indexer.auditor.storage import mapping_slot
 from wallet_sdk.epochs import EpochSchedule
 
@@ -44,6 +45,8 @@ def touched_slots(name: str, ledger: Ledger, schedule: EpochSchedule) -> Iterato
         return _passes(ledger)
     if name == "Coalition":
         return _coalition(ledger, epochs)
+    if name == "AccessManager":
+        return touched_roles(ledger, _addresses(ledger))
     first_day = schedule.first_start // _DAY_S - 1
     return _asset(ledger, range(first_day, ledger.timestamp // _DAY_S + 2))
 

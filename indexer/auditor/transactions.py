@@ -13,6 +13,8 @@ from indexer.auditor.errors import AuditError
 from indexer.auditor.signatures import recover
 
 TRANSACTIONS: Final = "transactions"
+KINDS: Final = frozenset((0, 1, 2, 3, 4, 0x7E))
+"""Types whose transactions and receipts are encoded as here."""
 
 
 class TypeUnknown(AuditError):
@@ -100,9 +102,8 @@ def _unsigned(kind: int, tx: Mapping[str, Any]) -> list[bytes]:
     if kind == 3:
         hashes = [encode_bytes(data_of(h, 32)) for h in tx["blobVersionedHashes"]]
         return [*parts, _number(tx, "maxFeePerBlobGas"), encode_list(hashes)]
-    if kind == 4:
-        return [*parts, _authorizations(tx)]
-    raise TypeUnknown(kind)
+    assert kind == 4
+    return [*parts, _authorizations(tx)]
 
 
 def kind_of(fields: Mapping[str, Any]) -> int:
@@ -113,6 +114,8 @@ def kind_of(fields: Mapping[str, Any]) -> int:
 def encode_transaction(tx: Mapping[str, Any]) -> bytes:
     """The bytes that stand in the block's transactions trie. Raises TypeUnknown, AuditError."""
     kind = kind_of(tx)
+    if kind not in KINDS:
+        raise TypeUnknown(kind)
     if kind == 0:
         signature = [_number(tx, "v"), _number(tx, "r"), _number(tx, "s")]
         return encode_list([*_legacy(tx), *signature])

@@ -11,20 +11,22 @@ from typing import Any
 from indexer.auditor.codec import keccak
 from indexer.auditor.headers import encode_header
 from indexer.auditor.receipts import encode_receipt
+from indexer.auditor.source import Rpc
 from indexer.auditor.transactions import encode_transaction
 from indexer.auditor.tries import ordered_root
-from wallet_sdk.rpc import Rpc
 
 Change = Callable[[dict[str, Any], list[dict[str, Any]]], None]
 """Changes a block and its receipts in place."""
 
 
 class Forger:
-    """Answers for blocks from `first` on as if `change` had happened in it. A proxy's rule."""
+    """Answers for blocks from `first` on as if `change` had happened in it, up to `last` or the
+    newest. A proxy's rule.
+    """
 
-    def __init__(self, url: str, first: int, change: Change) -> None:
+    def __init__(self, url: str, first: int, change: Change, last: int | None = None) -> None:
         rpc = Rpc(url, timeout_s=60)
-        head = int(rpc.call("eth_blockNumber", []), 16)
+        head = last or int(rpc.call("eth_blockNumber", []), 16)
         self.blocks: dict[int, dict[str, Any]] = {}
         self.receipts: dict[int, list[dict[str, Any]]] = {}
         parent: str | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from audit_town import BAKER, DAY, EPOCH_LENGTH, FIRST_TIME, FLORIST, Town, key, tag
 
 from wallet_sdk.contracts.answers import Terms
+from wallet_sdk.contracts.functions import Call
 from wallet_sdk.merkle import redemption_leaf, redemptions_proof
 from wallet_sdk.orders import (
     Cancel,
@@ -18,7 +19,8 @@ from wallet_sdk.orders import (
     SetTillKey,
     Withdraw,
 )
-from wallet_sdk.types import keccak256
+from wallet_sdk.signers import LocalSigner
+from wallet_sdk.types import Status, keccak256
 
 MEMBERS = ("ada", "ben", "cleo", "dan", "eve", "fay")
 
@@ -186,6 +188,39 @@ def _keys_and_money(town: Town) -> None:
     sent.append(town.send(operator, calls.pause_issuing(False)))
     town.mine()
     town.ask_all(sent)
+    _offices(town)
+
+
+def _offices(town: Town) -> None:
+    """Pay-outs, a mint that was a mistake, a successor that was vetoed, statuses, tiers."""
+    calls, operator, attestor = town.calls, town.operator, key("attestor")
+    receipts, token = town.deployment.addresses["BankReceipt"], int(key("ada").address, 16)
+    eve, till = key("eve"), town.tills[FLORIST]
+
+    def each(*steps: tuple[LocalSigner, Call | tuple[str, bytes]]) -> None:
+        sent = [town.send(signer, call) for signer, call in steps]
+        town.mine()
+        town.ask_all(sent)
+
+    each(
+        (operator, calls.request_payout(40_000, tag("an account"))),
+        (operator, calls.request_payout(7, tag("an account"))),
+        (operator, calls.propose_mint(tag("typing mistake"), operator.address, 5)),
+        (operator, calls.propose_mint(tag("waits"), operator.address, 6)),
+        (operator, calls.propose_coalition(key("a first draft").address)),
+        (operator, calls.set_merchant_status(FLORIST, Status.SUSPENDED)),
+        (operator, calls.set_tier(token, 3)),
+        (till, calls.enroll(FLORIST, eve.address, 1)),
+    )
+    each(
+        (operator, calls.settle_payout(1, tag("paid out"))),
+        (operator, calls.cancel_payout(2)),
+        (attestor, erc20(receipts, "rejectMint(bytes32)", tag("typing mistake"))),
+        (key("guardian"), calls.veto_coalition()),
+        (operator, calls.set_merchant_status(FLORIST, Status.ACTIVE)),
+        (eve, calls.discard(FLORIST)),
+    )
+    each((operator, calls.propose_coalition(key("a second draft").address)))
 
 
 def _later_epochs(town: Town) -> None:

@@ -19,7 +19,6 @@ from indexer.auditor.cli import app, run_audit
 from indexer.auditor.errors import CannotRun
 from indexer.auditor.network import read_network
 from indexer.auditor.outcome import Options
-from indexer.auditor.page import page_of
 
 SCHEMA = Path(__file__).parents[3] / "indexer/auditor/report.schema.json"
 
@@ -104,16 +103,6 @@ def test_audit__an_honest_year__figures_are_those_of_the_trade(report: dict[str,
 def test_audit__report__fits_its_schema(report: dict[str, Any]) -> None:
     schema = orjson.loads(SCHEMA.read_bytes())
     jsonschema_rs.validator_for(schema).validate(orjson.loads(orjson.dumps(report)))
-
-
-def test_audit__page__is_one_file_that_names_everything(report: dict[str, Any]) -> None:
-    page = page_of(report)
-    assert "Everything held" in page
-    assert report["range"]["hash"] in page
-    for foreign in ("http://www", "https://", "<script", "src="):
-        assert foreign not in page.replace(report["repeat"], "")
-    for check in CHECKS.values():
-        assert check.replace("'", "&#39;") in page
 
 
 def test_audit__processes__find_the_same(town: Town, report: dict[str, Any]) -> None:

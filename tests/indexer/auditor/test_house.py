@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from indexer.auditor.layout import LAYOUTS
+from indexer.auditor.roles import ACCESS
 
 ROOT = Path(__file__).parents[3]
 AUDITOR = ROOT / "indexer" / "auditor"
@@ -46,6 +47,8 @@ def test_imports__any_module__are_the_auditors_own_or_plain_types(file: Path) ->
 def compiled() -> dict[str, Any]:
     """The compiler's storage layouts."""
     sources = {f"contracts/{name}.sol": name for name in LAYOUTS}
+    manager = "node_modules/@openzeppelin/contracts/access/manager/AccessManager.sol"
+    sources[manager] = "AccessManager"
     request = {
         "language": "Solidity",
         "sources": {path: {"content": (ROOT / path).read_text()} for path in sources},
@@ -86,6 +89,23 @@ def test_layout__every_slot__is_where_the_compiler_put_it(
 def members(layout: dict[str, Any], struct: str) -> list[tuple[str, int, int]]:
     found = next(t for t in layout["types"].values() if t["label"].endswith(struct))
     return [(m["label"], int(m["slot"]), m["offset"]) for m in found["members"]]
+
+
+def test_layout__roles__are_where_the_compiler_put_them(compiled: dict[str, Any]) -> None:
+    manager = compiled["AccessManager"]
+    assert {slot["label"]: int(slot["slot"]) for slot in manager["storage"]} == ACCESS
+    assert members(manager, "TargetConfig") == [
+        ("allowedRoles", 0, 0),
+        ("adminDelay", 1, 0),
+        ("closed", 1, 14),
+    ]
+    assert members(manager, "Role") == [
+        ("members", 0, 0),
+        ("admin", 1, 0),
+        ("guardian", 1, 8),
+        ("grantDelay", 1, 16),
+    ]
+    assert members(manager, "Access") == [("since", 0, 0), ("delay", 0, 6)]
 
 
 def test_layout__packed_structs__are_as_the_facts_assume(compiled: dict[str, Any]) -> None:

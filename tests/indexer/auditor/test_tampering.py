@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from audit_forger import Forger
 from audit_proxy import Rule, lying
-from audit_town import BAKER, Town, key, running_anvil
+from audit_town import BAKER, DAY, FIRST_TIME, Town, key, running_anvil, tag
 from coincurve import PrivateKey
 
 from indexer.auditor import heads as published
@@ -279,6 +279,89 @@ def test_audit__points_minted_into_another_account_by_storage__is_found(young_to
     found = only_finding(audited(young_town))
     assert (found["block"], found["check"]) == (number, "storage")
     assert "supply of epoch 1" in found["fact"]
+
+
+def in_words(*values: int | str) -> str:
+    numbers = [int(v, 16) if isinstance(v, str) else v for v in values]
+    return "0x" + sum(numbers).to_bytes(32, "big").hex()
+
+
+def mapped(slot: int, *keys: int | str) -> str:
+    """The slot of a mapping of mappings."""
+    at = slot
+    for key_ in keys:
+        number = int(key_, 16) if isinstance(key_, str) else key_
+        at = int.from_bytes(keccak256(number.to_bytes(32, "big") + at.to_bytes(32, "big")), "big")
+    return in_words(at)
+
+
+MALLORY = key("mallory").address
+PLANTED = {
+    "a successor that nobody proposed": ("Points", (8,), in_words(MALLORY)),
+    "an authority of her own": ("Coalition", (0,), in_words(MALLORY)),
+    "an authority over receipts": ("BankReceipt", (5,), in_words(MALLORY)),
+    "a till key": ("Coalition", (4, MALLORY), in_words(BAKER, 1 << 32)),
+    "a merchant": ("Coalition", (1, 9), in_words(1 << 224, 10**6)),
+    "a larger allowance": (
+        "BankReceipt",
+        (1, key("owner 1").address, "Coalition"),
+        in_words(10**12),
+    ),
+    "receipts of a day forgotten": ("BankReceipt", (8, FIRST_TIME // DAY), in_words(1)),
+    "a used bank reference forgotten": ("BankReceipt", (7, tag("bank 1")), in_words(0)),
+    "a mint that waits": ("BankReceipt", (6, tag("free money")), in_words(MALLORY)),
+    "a pass": ("MembershipPass", (3, MALLORY), in_words(1 << 255, 1)),
+    "where a pass went": ("MembershipPass", (4, key("ada").address), in_words(MALLORY)),
+    "a root of redemptions": ("Coalition", (8, tag("root")), in_words(1)),
+    "a recovery": ("Coalition", (10, key("ada").address), in_words(MALLORY, 1 << 224)),
+    "a role": ("AccessManager", (1, 0, MALLORY), in_words(1)),
+    "a function for everybody": (
+        "AccessManager",
+        (0, "MembershipPass", keccak256(b"setTier(uint256,uint256)")[:4].hex() + "0" * 56),
+        in_words(2**64 - 1),
+    ),
+    "a nonce set free": ("Coalition", (5, 1, 0), in_words(0)),
+}
+
+
+@pytest.mark.parametrize("name", PLANTED)
+def test_audit__storage_planted_in_any_contract__is_found(planted_town: Town, name: str) -> None:
+    contract, (base, *keys), word = PLANTED[name]
+    addresses, rpc = planted_town.deployment.addresses, planted_town.rpc
+    slot = mapped(base, *(addresses.get(key_, key_) for key_ in keys))
+    before = rpc.call("eth_getStorageAt", [addresses[contract], slot, "latest"])
+    assert before != word
+    rpc.call("anvil_setStorageAt", [addresses[contract], slot, word])
+    number = planted_town.mine()
+    found = only_finding(audited(planted_town))
+    rpc.call("anvil_setStorageAt", [addresses[contract], slot, before])
+    assert found["block"] == number
+    assert found["check"] in ("storage", "complete storage")
+
+
+@pytest.fixture(scope="module")
+def planted_town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
+    """A town in whose storage every test plants something, and takes it away again."""
+    with running_anvil() as url:
+        town = Town(url, tmp_path_factory.mktemp("planted"))
+        town.relayed([town.join("ada"), town.join("ben")])
+        town.relayed([town.issue(BAKER, ("ada", 5_000), ("ben", 70))])
+        yield town
+        town.rpc.close()
+
+
+@pytest.mark.parametrize("name", ["Points", "Coalition", "AccessManager", "BankReceipt"])
+def test_audit__code_replaced_without_a_transaction__is_found(
+    planted_town: Town, name: str
+) -> None:
+    address, rpc = planted_town.deployment.addresses[name], planted_town.rpc
+    code = rpc.call("eth_getCode", [address, "latest"])
+    rpc.call("anvil_setCode", [address, code + "00"])
+    planted_town.mine()
+    found = only_finding(audited(planted_town))
+    rpc.call("anvil_setCode", [address, code])
+    assert found["check"] == "code"
+    assert "other code" in found["fact"]
 
 
 def test_audit__a_signature_swapped_for_anothers__names_block_and_party(young_town: Town) -> None:

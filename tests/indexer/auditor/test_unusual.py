@@ -17,7 +17,7 @@ from indexer.auditor.outcome import Options
 from wallet_sdk import abi
 from wallet_sdk.contracts.calls import Calls
 from wallet_sdk.contracts.deployment import ContractAt
-from wallet_sdk.orders import Join, Redemption, Refund
+from wallet_sdk.orders import Join, NameRecovery, Recover, Redemption, Refund
 from wallet_sdk.types import create_address, keccak256
 
 # Answers every question of ERC-1271 with yes.
@@ -82,6 +82,27 @@ def test_audit__an_order_inside_another_contracts_call__is_found_and_checked(fre
     assert report["exit_code"] == 0
     assert report["counts"]["orders_unseen"] == 0
     assert report["counts"]["signatures"] == report["counts"]["orders"]
+
+
+def test_audit__a_programmes_pass_that_follows_a_recovery__holds(fresh: Town) -> None:
+    ben, safe, calls = key("ben"), key("ben's safe"), fresh.calls
+    named = NameRecovery(ben.address, safe.address, fresh.member_nonce("ben"), fresh.deadline)
+    fresh.relayed([fresh.signed(named, ben)])
+    enrolled = fresh.send(fresh.tills[BAKER], calls.enroll(BAKER, ben.address, 2))
+    nonce = fresh.member_nonce("ben's safe")
+    recover = Recover(ben.address, safe.address, nonce, fresh.deadline)
+    fresh.relayed([fresh.signed(recover, safe)])
+    fresh.mine(fresh.time + 8 * DAY)
+    sent = [enrolled, fresh.send(fresh.relayer, calls.finish_recovery(ben.address))]
+    sent.append(fresh.send(fresh.relayer, calls.follow_recovery(BAKER, ben.address)))
+    fresh.mine()
+    fresh.ask_all(sent)
+    report = audited(fresh)
+    assert report["findings"] == []
+    assert report["exit_code"] == 0
+    # A member again, at the old address: nothing goes on to the safe any more.
+    fresh.relayed([fresh.join("ben")])
+    assert audited(fresh)["exit_code"] == 0
 
 
 def test_audit__up_to_an_older_block__proves_the_state_there(fresh: Town) -> None:
