@@ -62,16 +62,6 @@ def replace(conn: Connection, table: Table, rows: Sequence[Row]) -> None:
     _upsert(conn, table, rows, "{column} = excluded.{column}")
 
 
-def drop_zeros(conn: Connection, table: Table, rows: Sequence[Row]) -> None:
-    """Deletes those of the rows with the keys of `rows` that are zero throughout."""
-    mark = "%s" if is_postgres(conn) else "?"
-    keys = [column.name for column in table.primary_key.columns]
-    same = [f"{name} = {mark}" for name in keys]
-    zero = [f"{column.name} = 0" for column in table.columns if not column.primary_key]
-    sql = f"DELETE FROM {table.name} WHERE {' AND '.join([*same, *zero])}"
-    _cursor(conn).executemany(sql, [row[: len(keys)] for row in rows])
-
-
 def add(conn: Connection, table: Table, rows: Sequence[Row]) -> None:
     """Adds each row's values to the row with the same key, or makes it."""
     _upsert(conn, table, rows, "{column} = {table}.{column} + excluded.{column}")

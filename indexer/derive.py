@@ -18,7 +18,7 @@ from indexer import tables as t
 from indexer.decode import read_other
 from indexer.project import Batch, Memory, Network
 from indexer.project.clearing import VERSIONED, Clearing
-from indexer.project.rows import FLOW_COLUMNS, MONTH_COLUMNS, MONTHS
+from indexer.project.rows import MONTH_COLUMNS, MONTHS
 from indexer.project.state import Counters
 from indexer.queries.common import block_number
 
@@ -67,20 +67,20 @@ def _when(column: str, name: str, value: str) -> str:
     return f"SUM(CASE {column} WHEN '{name}' THEN {value} ELSE 0 END)"
 
 
-def _sums(table: Table, keys: str, sums: dict[str, str], source: str) -> str:
+def _sums(keys: dict[str, str], sums: dict[str, str], source: str) -> str:
     """One row a key; a row that is zero throughout is none, as the writer has it."""
-    names = ", ".join(column.name for column in table.columns)
+    columns = [f"{value} AS {name}" for name, value in (keys | sums).items()]
     zero = " OR ".join(f"{value} <> 0" for value in sums.values())
     return (
-        f"INSERT INTO {table.name} ({names}) SELECT {keys}, {', '.join(sums.values())} "
-        f"FROM {source} GROUP BY {keys} HAVING {zero}"
+        f"SELECT {', '.join(columns)} FROM {source} "
+        f"GROUP BY {', '.join(keys.values())} HAVING {zero}"
     )
 
 
 def _merchant_epochs() -> str:
     sums = {name.lower(): _when("name", name, "points") for name in ("Issued", "Returned")}
-    source = "events WHERE contract = 'Coalition' AND name IN ('Issued', 'Returned')"
-    return _sums(t.merchant_epochs, "merchant, epoch", sums, source)
+    source = "events WHERE contract = 'Coalition' AND name IN ('Issued', 'Returned') AND id >= ?"
+    return _sums({"merchant": "merchant", "epoch": "epoch"}, sums, source)
 
 
 def _merchant_months() -> str:
@@ -92,29 +92,29 @@ def _merchant_months() -> str:
     names = ", ".join(f"'{name}'" for name in MONTHS)
     source = (
         f"events e JOIN blocks b ON b.number = e.id {_BLOCK} "
-        f"WHERE e.contract = 'Coalition' AND e.name IN ({names})"
+        f"WHERE e.contract = 'Coalition' AND e.name IN ({names}) AND e.id >= ?"
     )
-    return _sums(t.merchant_months, "e.merchant, b.month", sums, source)
+    return _sums({"merchant": "e.merchant", "month": "b.month"}, sums, source)
 
 
 def _flows() -> str:
-    kinds = sorted(FLOW_COLUMNS, key=FLOW_COLUMNS.__getitem__)
-    sums = {kind: _when("m.kind", kind, "p.points") for kind in kinds}
-    names = ", ".join(f"'{kind}'" for kind in kinds)
+    kinds = {"redeemed": "redeem", "refunded": "refund", "returned": "return"}
+    sums = {column: _when("m.kind", kind, "p.points") for column, kind in kinds.items()}
+    names = ", ".join(f"'{kind}'" for kind in kinds.values())
     source = (
         "pieces p JOIN movements m ON m.id = p.id "
-        f"JOIN blocks b ON b.number = p.id {_BLOCK} WHERE m.kind IN ({names})"
+        f"JOIN blocks b ON b.number = p.id {_BLOCK} WHERE m.kind IN ({names}) AND p.id >= ?"
     )
-    return _sums(t.flows, "p.issuer, m.merchant, p.epoch, b.month", sums, source)
+    keys = {"issuer": "p.issuer", "merchant": "m.merchant", "epoch": "p.epoch", "month": "b.month"}
+    return _sums(keys, sums, source)
 
 
-STATEMENTS: Final[dict[Table, str]] = {
-    t.supply: _SUPPLY,
+TOTALS: Final[dict[Table, str]] = {
     t.merchant_epochs: _merchant_epochs(),
     t.merchant_months: _merchant_months(),
     t.flows: _flows(),
 }
-"""The one statement that fills each table from the facts; the table is empty before."""
+"""What the facts from an id on (`?`) come to, row by row of each table of totals."""
 
 
 def derive(conn: Connection, network: Network, final_block: int) -> None:
@@ -123,9 +123,31 @@ def derive(conn: Connection, network: Network, final_block: int) -> None:
     carry.carry(conn, t.first_id(max(final_block, 0) + 1))
     for table in (*t.JOURNALS, *t.TOTALS):
         conn.execute(sa.delete(table))
-    for statement in STATEMENTS.values():
-        conn.exec_driver_sql(statement)
+    conn.exec_driver_sql(_SUPPLY)
+    for table, sums in TOTALS.items():
+        names = ", ".join(column.name for column in table.columns)
+        # The columns of the sums by name: theirs is another order.
+        bulk.run(conn, f"INSERT INTO {table.name} ({names}) SELECT {names} FROM ({sums}) AS s", 0)
     _derive_versions(conn, network)
+
+
+def take_off(conn: Connection, bound: int) -> None:
+    """Subtracts from the totals what the facts from id `bound` on have added to them; a row that is
+    zero throughout was made by these, and goes.
+    """
+    for table, sums in TOTALS.items():
+        keys = [column.name for column in table.columns if column.primary_key]
+        values = [column.name for column in table.columns if not column.primary_key]
+        less = ", ".join(f"{name} = {table.name}.{name} - s.{name}" for name in values)
+        same = " AND ".join(f"{table.name}.{name} = s.{name}" for name in keys)
+        zero = " AND ".join(f"{name} = 0" for name in values)
+        bulk.run(conn, f"UPDATE {table.name} SET {less} FROM ({sums}) AS s WHERE {same}", bound)
+        bulk.run(
+            conn,
+            f"DELETE FROM {table.name} WHERE {zero} AND ({', '.join(keys)}) IN "
+            f"(SELECT {', '.join(keys)} FROM ({sums}) AS s)",
+            bound,
+        )
 
 
 def _derive_versions(conn: Connection, network: Network) -> None:

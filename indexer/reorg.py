@@ -18,9 +18,8 @@ from sqlalchemy import Connection
 from indexer import bulk, carry, store
 from indexer import tables as t
 from indexer.database import is_postgres
+from indexer.derive import take_off
 from indexer.project import Header
-from indexer.project.rows import FLOW_COLUMNS, Sums, Trade
-from indexer.queries.common import block_number
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,57 +101,15 @@ def undo(conn: Connection, common: Header, final_block: int) -> None:
         # Few rows out of large tables: left to itself the planner reads whole ones.
         conn.exec_driver_sql("SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off")
     carried_to = carry.carried_to(conn)
-    undone = [*_trade_above(conn, bound), _flows_above(conn, bound)]
     final_block = min(final_block, common.number)
     with bulk.pipelined(conn):
-        for sums in undone:
-            rows = sums.rows(sign=-1)
-            bulk.add(conn, sums.table, rows)
-            # A row that is zero throughout was made by what is undone, and goes.
-            bulk.drop_zeros(conn, sums.table, rows)
+        take_off(conn, bound)
         _delete_above(conn, common.number, bound)
         store.move_cursor(conn, common, final_block)
     if carried_to > bound:
         # Deeper than what was final: what was carried forward is summed up again from the rows.
         carry.begin_anew(conn)
         carry.carry(conn, t.first_id(max(final_block, 0) + 1))
-
-
-def _trade_above(conn: Connection, bound: int) -> tuple[Sums, Sums]:
-    """What the events from id `bound` on added to months and epochs of merchants, by the same rule
-    that added it."""
-    e, b = t.events.c, t.blocks.c
-    trade = Trade()
-    kind = (e.name, e.merchant, b.month, e.epoch)
-    for name, merchant, month, epoch, number, points, amount in conn.execute(
-        sa.select(
-            *kind,
-            sa.func.count(),
-            sa.func.coalesce(sa.func.sum(e.points), 0),
-            sa.func.sum(e.amount, type_=e.amount.type),
-        )
-        .select_from(t.events.join(t.blocks, b.number == block_number(e.id)))
-        .where(e.id >= bound, e.amount.is_not(None))
-        .group_by(*kind)
-    ):
-        trade.add(name, merchant, month, epoch, int(points), amount, number)
-    return trade.months, trade.epochs
-
-
-def _flows_above(conn: Connection, bound: int) -> Sums:
-    m, p, b = t.movements.c, t.pieces.c, t.blocks.c
-    sums = Sums(t.flows)
-    rows = conn.execute(
-        sa.select(m.kind, m.merchant, b.month, p.epoch, p.issuer, sa.func.sum(p.points))
-        .select_from(
-            t.pieces.join(t.movements, m.id == p.id).join(t.blocks, b.number == block_number(p.id))
-        )
-        .where(p.id >= bound, m.kind.in_(FLOW_COLUMNS))
-        .group_by(m.kind, m.merchant, b.month, p.epoch, p.issuer)
-    )
-    for kind, merchant, month, epoch, issuer, points in rows:
-        sums.add((issuer, merchant, epoch, month), FLOW_COLUMNS[kind], int(points))
-    return sums
 
 
 def _delete_above(conn: Connection, block: int, bound: int) -> None:

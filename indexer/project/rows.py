@@ -56,17 +56,13 @@ class Sums:
             sums = self.by_key[key] = [0] * self.width
         sums[column] += value
 
-    def rows(self, sign: int = 1) -> list[Row]:
-        """The rows to add (or, with -1, to take off); keys whose sums are all zero are left out."""
-        return [
-            (*key, *(sign * value for value in sums))
-            for key, sums in sorted(self.by_key.items())
-            if any(sums)
-        ]
+    def rows(self) -> list[Row]:
+        """The rows to add; keys whose sums are all zero are left out."""
+        return [(*key, *sums) for key, sums in sorted(self.by_key.items()) if any(sums)]
 
 
 class Trade:
-    """Totals that follow from merchants' events alone, forwards and backwards."""
+    """Totals that follow from merchants' events alone."""
 
     def __init__(self) -> None:
         self.months = Sums(t.merchant_months)
@@ -80,15 +76,12 @@ class Trade:
         epoch: int | None,
         points: int | None,
         amount: int,
-        number: int = 1,
     ) -> None:
-        """One event, or `number` of one kind together; `amount` with the sign of its effect on the
-        position.
-        """
+        """One event; `amount` with the sign of its effect on the position."""
         count, sum_points, sum_money = MONTHS[name]
         key = (merchant, month)
         if count is not None:
-            self.months.add(key, _AT[count], number)
+            self.months.add(key, _AT[count], 1)
         if sum_points is not None:
             self.months.add(key, _AT[sum_points], points or 0)
         self.months.add(key, _AT[sum_money], abs(amount))
