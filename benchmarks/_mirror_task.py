@@ -185,7 +185,7 @@ def fill(engine: Engine, rows: int) -> list[bytes]:
     schedule = EpochSchedule(1_700_000_000, 7_889_400)
     network = Network(b"\x01" * 20, schedule)
     members = [rng.randbytes(20) for _ in range(min(MEMBERS, rows // 10))]
-    memory = Memory()
+    memory, upkeep = Memory(), Upkeep(engine)
     blocks: list[tuple[Header, BlockLogs]] = []
     parent = Header(0, bytes(32), bytes(32), schedule.first_start)
     with engine.begin() as conn:
@@ -199,8 +199,10 @@ def fill(engine: Engine, rows: int) -> list[bytes]:
         if len(blocks) == 150 or number == rows // 104:
             chunk = Chunk(blocks[0][0].number, header, blocks[0][0].parent_hash, blocks)
             with engine.begin() as conn:
-                sync.write_chunk(conn, network, chunk, header.number, memory)
+                sync.write_chunk(conn, network, chunk, header.number - CONFIRMATIONS, memory)
+            upkeep.wrote(chunk.logs)
             blocks = []
+    upkeep.run()
     return members
 
 

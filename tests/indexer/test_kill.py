@@ -14,19 +14,22 @@ from mirror_acts import found, grow
 from mirror_model import ModelChain
 from sqlalchemy import Engine
 
-from indexer import reorg, store, sync
+from indexer import carry, rebuild, reorg, store, sync, upkeep
 from indexer.database import open_mirror
 from indexer.digest import mirror_digest
-from indexer.rebuild import verify
 from indexer.sync import Indexer
 
 WINDOWS: dict[str, tuple[Any, str, bool]] = {
     "before the rows": (store, "write", False),
+    "between many rows and few": (store, "write_many", True),
     "between rows and cursor": (store, "write", True),
     "between cursor and commit": (store, "move_cursor", True),
     "after the commit": (sync.Indexer, "_store", True),
     "before undoing": (reorg, "undo", False),
     "between undoing and commit": (reorg, "undo", True),
+    "before balances are carried forward": (carry, "carry", False),
+    "between carrying and commit": (carry, "carry", True),
+    "before the log is moved into the file": (upkeep, "checkpoint", False),
 }
 
 
@@ -50,7 +53,12 @@ def kill_in(owner: Any, name: str, *, after: bool, times: int) -> None:
 
 @pytest.mark.parametrize("window", WINDOWS)
 def test_run_once__killed__goes_on_to_the_clean_mirror(
-    window: str, mirror: Engine, mirror_url: str, opened: Callable[[str], Engine], tmp_path: Path
+    window: str,
+    mirror: Engine,
+    mirror_url: str,
+    opened: Callable[[str], Engine],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     rng = random.Random(window)
     chain = ModelChain()
@@ -60,9 +68,13 @@ def test_run_once__killed__goes_on_to_the_clean_mirror(
     Indexer(chain.rpc(), chain.deployment(), mirror).run_once()
     chain.fork(3)
     grow(chain, rng, 6)
+    # Something has become final, and is to be carried forward.
+    chain.final = 5
+    monkeypatch.setattr(carry, "LOGS_MIN", 1)
     mirror.dispose()
     owner, name, after = WINDOWS[window]
-    times = 1 if owner is reorg else 2
+    times = 2 if owner in (store, sync.Indexer) else 1
+    monkeypatch.setattr(upkeep, "_LOGS_PER_CHECKPOINT", 1)
     child = os.fork()
     if child == 0:
         kill_in(owner, name, after=after, times=times)
@@ -72,7 +84,7 @@ def test_run_once__killed__goes_on_to_the_clean_mirror(
     assert os.WIFSIGNALED(status)
 
     # Right for the block it names ...
-    assert verify(mirror).holds
+    assert rebuild.verify(mirror).holds
     # ... and, gone on, the mirror that was never interrupted.
     Indexer(chain.rpc(), chain.deployment(), mirror).run_once(wait_s=10)
     clean = opened(f"sqlite:///{tmp_path / 'clean.db'}")
@@ -80,3 +92,28 @@ def test_run_once__killed__goes_on_to_the_clean_mirror(
     Indexer(chain.rpc(), chain.deployment(), clean).run_once()
     with mirror.connect() as mine, clean.connect() as theirs:
         assert mirror_digest(mine) == mirror_digest(theirs)
+
+
+@pytest.mark.parametrize("from_logs", [False, True])
+def test_rebuild__killed__changes_nothing_and_is_done_again(
+    mirror: Engine, mirror_url: str, from_logs: bool
+) -> None:
+    chain = ModelChain()
+    found(chain)
+    grow(chain, random.Random(2), 20)
+    Indexer(chain.rpc(), chain.deployment(), mirror).run_once()
+    with mirror.connect() as conn:
+        before = mirror_digest(conn)
+    mirror.dispose()
+    child = os.fork()
+    if child == 0:
+        kill_in(rebuild, "_fold" if from_logs else "derive", after=True, times=1)
+        rebuild.rebuild_rows(open_mirror(mirror_url), from_logs=from_logs)
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    assert os.WIFSIGNALED(status)
+    with mirror.connect() as conn:
+        assert mirror_digest(conn) == before
+    with mirror.begin() as conn:
+        conn.exec_driver_sql("UPDATE supply SET issued = issued + 1")
+    assert rebuild.rebuild(mirror, from_logs=from_logs) == before
