@@ -5,6 +5,7 @@ several processes answers; counters are of this process.
 """
 
 import shutil
+import time
 from collections.abc import Iterable
 from typing import Final
 
@@ -18,6 +19,7 @@ from gateway.observe import counters
 from gateway.relay import incidents, status
 from gateway.service import Gateway
 from gateway.tables import attempts, batches, nonce_slots, orders
+from gateway.webhooks import queue
 from wallet_sdk.errors import BanyanError
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -58,6 +60,7 @@ class _OrderBook(Collector):
     def collect(self) -> Iterable[Metric]:
         """Gauges of the order book, the relay and the mirror, as they are now."""
         yield from self._waiting()
+        yield from self._webhooks()
         yield from self._lag()
         yield from self._relay()
         free = shutil.disk_usage(self._gateway.settings.data_dir).free
@@ -129,6 +132,17 @@ class _OrderBook(Collector):
                 if line[key] is not None:
                     family.add_metric([line["relayer"]], float(line[key]))
             yield family
+
+    def _webhooks(self) -> Iterable[Metric]:
+        with self._gateway.database.read() as connection:
+            count, oldest = queue.waiting(connection)
+        yield _gauge("banyan_webhooks_waiting", "Events that a receiver has not taken yet.", count)
+        overdue = 0 if oldest is None else max(time.time() - oldest, 0)
+        yield _gauge(
+            "banyan_webhooks_overdue_seconds",
+            "How long the oldest of those whose time has come has waited.",
+            overdue,
+        )
 
     def _lag(self) -> Iterable[Metric]:
         """How far the mirror is behind the chain; left out where either cannot be asked."""

@@ -19,5 +19,11 @@ SIGNING_REFUSED: Final = Counter(
     ("code",),
     registry=None,
 )
+WEBHOOKS: Final = Counter(
+    "banyan_webhook_attempts",
+    "Webhooks that this process sent, by what came of it.",
+    ("outcome",),
+    registry=None,
+)
 
-ALL: Final = (GAS_USED, MINED, SIGNING_REFUSED)
+ALL: Final = (GAS_USED, MINED, SIGNING_REFUSED, WEBHOOKS)

@@ -22,6 +22,7 @@ from standardwebhooks import Webhook
 from gateway import faults
 from gateway.custody import Custody
 from gateway.database import Database
+from gateway.observe import counters
 from gateway.webhooks import housekeeping, queue, repository
 from gateway.webhooks.queue import Job, Result
 from gateway.webhooks.transport import Line
@@ -186,6 +187,7 @@ class Deliverer:
         at, began = int(self._wall()), time.perf_counter()
         answer = await line.post(job.url, signed(job, at), job.payload)
         took_ms = round(1000 * (time.perf_counter() - began))
+        counters.WEBHOOKS.labels(answer.outcome).inc()
         if answer.outcome != "delivered":
             log.info("webhook %s was not taken: %s", job.event, answer.outcome)
         return Result(job, at, took_ms, answer)

@@ -67,8 +67,13 @@ def _give_up(connection: Connection, found: list[int], now: int) -> None:
 def _forget(connection: Connection, found: list[int], now: int) -> None:
     c = deliveries.c
     for part in parts(found):
-        told = set(connection.execute(select(c.event_id).where(c.id.in_(part))).scalars())
-        connection.execute(delete(attempts).where(attempts.c.delivery_id.in_(part)))
-        connection.execute(delete(deliveries).where(c.id.in_(part)))
+        # What somebody has asked to be sent again meanwhile has not ended any more.
+        gone = connection.execute(
+            delete(deliveries)
+            .where(c.id.in_(part), c.ended_at.is_not(None))
+            .returning(c.id, c.event_id)
+        ).all()
+        told = {row.event_id for row in gone}
+        connection.execute(delete(attempts).where(attempts.c.delivery_id.in_([r.id for r in gone])))
         still = set(connection.execute(select(c.event_id).where(c.event_id.in_(told))).scalars())
         connection.execute(delete(events).where(events.c.id.in_(told - still)))

@@ -204,8 +204,10 @@ def store(connection: Connection, results: Sequence[Result], now: int, dice: Ran
     """Writes down what came of attempts. Returns end points (row numbers) that answered 410."""
     if not results:
         return set()
+    # End points before deliveries, and each by number: the order in which everybody locks them.
+    _note_health(connection, results, now)
     ended, again = [], []
-    for result in results:
+    for result in sorted(results, key=lambda result: result.job.delivery_id):
         row = {
             "row_id": result.job.delivery_id,
             "claimed": result.job.fence,
@@ -224,7 +226,6 @@ def store(connection: Connection, results: Sequence[Result], now: int, dice: Ran
     if again:
         connection.execute(_AGAIN, again)
     connection.execute(insert(attempts), [_logged(result) for result in results])
-    _note_health(connection, results, now)
     return {r.job.endpoint_id for r in results if r.answer.outcome == "gone"}
 
 
@@ -261,7 +262,6 @@ def _note_health(connection: Connection, results: Sequence[Result], now: int) ->
         if asked:
             until = now + round(min(asked, LONGEST_WAIT_S))
             rest[result.job.endpoint_id] = max(rest.get(result.job.endpoint_id, 0), until)
-    # By number: two processes that write down results lock these rows in one order.
     for endpoint in sorted(good | set(failures)):
         until = rest.get(endpoint, 0)
         values: dict[str, Any] = {"failures": e.failures + failures[endpoint]}

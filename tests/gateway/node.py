@@ -45,6 +45,8 @@ class Line(httpx.HTTPTransport):
     def __init__(self) -> None:
         super().__init__()
         self.faults: list[Callable[[httpx.Request, Line], httpx.Response]] = []
+        # Another place to carry requests to: a proxy in front of the node.
+        self.to: str | None = None
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """One request, bent if a fault is waiting."""
@@ -54,6 +56,8 @@ class Line(httpx.HTTPTransport):
 
     def carry(self, request: httpx.Request) -> httpx.Response:
         """The request as it is, to the node and back."""
+        if self.to is not None:
+            request.url = httpx.URL(self.to)
         response = super().handle_request(request)
         response.read()
         return response

@@ -155,6 +155,12 @@ def test_order__its_whole_life__is_told_in_order_to_who_listens(
     assert receiver.wait(5)[4].id == told[0].id
 
 
+def test_metrics__after_deliveries__count_them(town: Town) -> None:
+    text = town.get("/metrics", by=town.operator_key).text
+    assert "banyan_webhooks_waiting 0.0" in text
+    assert 'banyan_webhook_attempts_total{outcome="delivered"}' in text
+
+
 def test_order__of_a_merchant_that_does_not_listen__is_told_to_nobody(
     town: Town, sdk: GatewayClient, receiver: Receiver
 ) -> None:
