@@ -93,7 +93,12 @@ class Signing:
                 .limit(BATCHES_MAX)
             ).all()
             inside = self._orders(connection, [batch.id for batch in open_batches])
-        deadline = self.deadline(now)
+        if not open_batches:
+            return [], []
+        head = self._books.head()
+        # This machine's clock may be behind the chain's: an order that ends before the newest
+        # block is born dead, and after a few such deaths it would be given up.
+        deadline = self.deadline(now if head is None else max(now, head.time))
         signed, held_back = [], []
         for batch in open_batches:
             try:

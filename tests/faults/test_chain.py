@@ -41,6 +41,10 @@ def test_nonces__the_first_of_three_is_forgotten__all_come_in(house: NodeHouse) 
 
 @pytest.mark.parametrize("off_s", [-DAY_S, DAY_S])
 def test_clock__of_the_machine_a_day_off__harms_no_order(house: NodeHouse, off_s: int) -> None:
+    # Late enough for a day before to be a day of the network.
+    house.clock.time += 3 * DAY_S
+    house.mine(3)
+    house.scan()
     assert wish(house, OrderKind.ISSUE, 10)
     at = house.clock.time
     for _ in range(8):
