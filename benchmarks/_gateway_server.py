@@ -18,7 +18,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +31,12 @@ from pydantic import SecretStr  # noqa: E402
 from gateway.cli.serve import server_of  # noqa: E402
 from gateway.model import NewMerchant  # noqa: E402
 from gateway.network import open_network  # noqa: E402
+from gateway.observe import logs  # noqa: E402
 from gateway.production import open_gateway  # noqa: E402
 from gateway.settings import Settings  # noqa: E402
 
 Commands = dict[str, Callable[[], dict[str, Any]]]
+Opening = AbstractContextManager[tuple[FastAPI, dict[str, Any], Commands]]
 
 WAIT_POLL_S = 0.02
 WAIT_MAX_S = 280.0
@@ -114,9 +116,16 @@ def main() -> None:
     parser.add_argument("--rpc", default="")
     parser.add_argument("--members", type=int, default=2_000)
     parser.add_argument("--background", action="store_true")
-    parser.add_argument("--profile", default="", help="folder for what a sampler saw")
     options = parser.parse_args()
     opening = network(options) if options.what == "network" else gateway(options)
+    # Logged as by `banyan serve`: a line for each request is part of what one costs.
+    with (Path(options.data) / f"{options.what}.log").open("a") as log:
+        logs.configure(settings_of(options.data, options.url), log)
+        run(opening)
+
+
+def run(opening: Opening) -> None:
+    """Serves, and does what it is told, until the end."""
     with opening as (app, told, commands):
         # What was made by then stays: no collection needs to look at it again.
         gc.collect()
