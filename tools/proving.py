@@ -29,10 +29,14 @@ WORD_OUT = ".build/halmos/out"
 # loop over six lanes has many, so a little patience here saves a hundred questions later.
 BRANCHING_TIMEOUT = "20ms"
 ASSERTION_TIMEOUT = "120s"
-WORD_CONTRACTS = (
-    ("AccountProofs", "proven"),
-    ("LedgerProofs", "proven"),
-    ("Refuted", "refuted"),
+# Contract, its checks by pattern, solver, verdict. z3 knows how to shift by an unknown number of
+# lanes; Bitwuzla puts what a path assumes into the terms, so that a chain of six lanes falls
+# together where z3 and yices search.
+WORD_PROOFS = (
+    ("AccountProofs", "^check_age", "z3", "proven"),
+    ("AccountProofs", "^check_(?!age)", "bitwuzla", "proven"),
+    ("LedgerProofs", "^check_", "bitwuzla", "proven"),
+    ("Refuted", "^check_", "bitwuzla", "refuted"),
 )
 CAMPAIGN = {"short": (24, 250), "long": (200, 500)}
 # Six lanes, and one round to see the end of the loop.
@@ -45,8 +49,15 @@ def environment(**extra: str) -> dict[str, str]:
     return {**os.environ, "PATH": path, "NO_COLOR": "1", **extra}
 
 
-def halmos(binary: Path, contract: str) -> dict[str, tuple[str, float]]:
-    """Runs the checks of one contract: name -> (verdict, seconds).
+def solver_options(binary: Path, solver: str) -> list[str]:
+    """How halmos calls it; Bitwuzla comes as a library without a program."""
+    if solver == "bitwuzla":
+        return ["--solver-command", f"{binary / 'python'} {ROOT / 'tools' / 'bitwuzla-smt2'}"]
+    return ["--solver", solver]
+
+
+def halmos(binary: Path, contract: str, checks: str, solver: str) -> dict[str, tuple[str, float]]:
+    """Runs the checks of one contract that match: name -> (verdict, seconds).
 
     The verdict is "proven", "refuted" (a counterexample was found) or "undecided".
     Ends the program when halmos wrote no answer.
@@ -55,9 +66,8 @@ def halmos(binary: Path, contract: str) -> dict[str, tuple[str, float]]:
     answer.parent.mkdir(exist_ok=True)
     answer.unlink(missing_ok=True)
     command = [str(binary / "halmos"), "--forge-build-out", WORD_OUT, "--contract", contract]
-    command += ["--function", "check_", "--loop", str(LOOP_ROUNDS), "--no-status"]
-    # z3 normalises sums of lanes where yices searches.
-    command += ["--solver", "z3", "--solver-timeout-branching", BRANCHING_TIMEOUT]
+    command += ["--match-test", checks, "--loop", str(LOOP_ROUNDS), "--no-status"]
+    command += [*solver_options(binary, solver), "--solver-timeout-branching", BRANCHING_TIMEOUT]
     command += ["--solver-timeout-assertion", ASSERTION_TIMEOUT, "--statistics"]
     command += ["--json-output", str(answer)]
     done = subprocess.run(
@@ -101,16 +111,18 @@ def prove_word(binary: Path, budget: str) -> bool:
     """Every property of the packed word proven, every planted fault refuted."""
     del budget  # A proof is whole or none.
     good = True
-    for contract, wanted in WORD_CONTRACTS:
-        found = halmos(binary, contract)
-        missing = declared(f"tests/proofs/account/{contract}.t.sol", "check_") - found.keys()
+    ran: dict[str, set[str]] = {}
+    for contract, checks, solver, wanted in WORD_PROOFS:
+        found = halmos(binary, contract, checks, solver)
+        ran.setdefault(contract, set()).update(found)
         for name, (verdict, seconds) in sorted(found.items()):
             mark = "" if verdict == wanted else "  <- WRONG"
-            print(f"  {verdict:<9} {seconds:7.2f} s  {name}{mark}")
+            print(f"  {verdict:<9} {seconds:7.2f} s  {name}{mark}", flush=True)
             good = good and verdict == wanted
-        for name in sorted(missing):
+    for contract, names in ran.items():
+        for name in sorted(declared(f"tests/proofs/account/{contract}.t.sol", "check_") - names):
             print(f"  not run              {name}  <- WRONG")
-        good = good and bool(found) and not missing
+            good = False
     return good
 
 

@@ -148,6 +148,7 @@ interface ICoalitionTypes {
     error TooManyEntries(uint256 count);
     error IssuingIsPaused();
     error TermsTooLate(uint256 fromEpoch, uint256 earliestEpoch);
+    error TermsTooFar(uint256 fromEpoch, uint256 latestEpoch);
     error TermsUnsound(uint256 issueFee, uint256 redeemFee, uint256 issuersShareBps);
     error EpochNotExpired(uint256 epoch);
     error EpochAlreadyClosed(uint256 epoch);
@@ -242,6 +243,7 @@ interface ICoalitionOffice is ICoalitionTypes {
 
     function setCreditLimit(uint32 merchant, uint256 limit) external;
 
+    /// @notice Terms of an epoch and of all that follow it, at least 30 days ahead and at most eight epochs beyond that.
     function setTerms(uint256 fromEpoch, Terms calldata terms) external;
 
     function pauseIssuing(bool paused) external;

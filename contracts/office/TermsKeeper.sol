@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {ICoalitionOffice} from "../interfaces/ICoalition.sol";
 import {Merchants} from "./Merchants.sol";
 import {EPOCH_MAX} from "../types/Account.sol";
@@ -9,12 +10,18 @@ import {EPOCH_MAX} from "../types/Account.sol";
 abstract contract TermsKeeper is Merchants {
     /// @dev In the bytecode: no role can shorten the notice.
     uint256 private constant NOTICE = 30 days;
+    /// @dev Epochs beyond the notice for which terms may be set. An issue, a redemption and a successor's start walk over the changes that are
+    /// newer than what they ask for; without an end to these the operator could make them cost more gas than a transaction has.
+    uint256 private constant AHEAD_MAX = 8;
 
     /// @inheritdoc ICoalitionOffice
     function setTerms(uint256 fromEpoch, Terms calldata terms) external restricted current {
         _requireSound(terms);
-        uint256 earliest = _earliestEpoch();
-        if (fromEpoch < earliest || fromEpoch > EPOCH_MAX) revert TermsTooLate(fromEpoch, earliest);
+        uint256 noticed = _noticedEpoch();
+        uint256 earliest = Math.max(noticed, uint256(_lastTerms >> 80) + 1);
+        if (fromEpoch < earliest) revert TermsTooLate(fromEpoch, earliest);
+        uint256 latest = Math.min(noticed + AHEAD_MAX, EPOCH_MAX);
+        if (fromEpoch > latest) revert TermsTooFar(fromEpoch, latest);
         _append(uint16(fromEpoch), terms);
     }
 
@@ -35,13 +42,11 @@ abstract contract TermsKeeper is Merchants {
         return (found.fromEpoch, Terms(found.issueFee, found.redeemFee, found.issuersShareBps));
     }
 
-    /// @dev The first epoch that begins after the notice, and after all terms that are set already.
-    function _earliestEpoch() private view returns (uint256 earliest) {
-        earliest = uint256(_lastTerms >> 80) + 1;
-        uint256 epoch = _currentEpoch() + 1;
+    /// @dev The first epoch that begins after the notice.
+    function _noticedEpoch() private view returns (uint256 epoch) {
+        epoch = _currentEpoch() + 1;
         uint256 start = _epochStart(epoch);
         uint256 noticed = block.timestamp + NOTICE;
         if (start < noticed) epoch += (noticed - start + EPOCH_LENGTH - 1) / EPOCH_LENGTH;
-        if (epoch > earliest) earliest = epoch;
     }
 }

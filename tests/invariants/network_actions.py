@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from network_model import (
     ACTIVE,
     BPS,
@@ -10,6 +12,7 @@ from network_model import (
     NOTICE_SECONDS,
     RECOVERY_DELAY_SECONDS,
     SUSPENDED,
+    TERMS_AHEAD_MAX,
     VALIDITY_EPOCHS,
     Buckets,
     Closing,
@@ -289,7 +292,13 @@ class Actions(Model):
         unsound = terms.redeem_fee > self.face_value or terms.share_bps > BPS
         reasons = {"TermsUnsound"} if unsound else set()
         late = self.epoch_start(since) < self.now + NOTICE_SECONDS or since <= self.terms[-1][0]
-        return reasons | ({"TermsTooLate"} if late else set())
+        reasons |= {"TermsTooLate"} if late else set()
+        noticed = next(e for e in itertools.count(1) if self.noticed(e))
+        return reasons | ({"TermsTooFar"} if since > noticed + TERMS_AHEAD_MAX else set())
+
+    def noticed(self, epoch: int) -> bool:
+        """Whether it begins 30 days from now or later."""
+        return self.epoch_start(epoch) >= self.now + NOTICE_SECONDS
 
     def why_not_status(self, merchant: int, status: int) -> set[str]:
         has = self.merchants[merchant]

@@ -182,6 +182,22 @@ def test_stolen_operator_key__takes_no_points_and_no_positions(desk: Desk) -> No
     assert refusal(desk.send, *closing) == "MerchantNotActive"
 
 
+def test_stolen_operator_key__cannot_make_redemptions_dear_by_terms_without_end(desk: Desk) -> None:
+    """A movement walks over all changes of terms that are newer than its points."""
+    issue(desk, BAKER, ADA, 1_000)
+    for epoch in range(2, 11):
+        desk.operate("setTerms", epoch, (epoch, 2, 5_000))
+    assert refusal(desk.operate, "setTerms", 11, (1, 1, 1)) == "TermsTooFar"
+    # The next may be set when the notice has moved on by an epoch, not a second earlier.
+    start = int(desk.network.points.ask("epochStart", 3))
+    desk.network.chain.at(start - 30 * 86_400)
+    assert refusal(desk.operate, "setTerms", 12, (1, 1, 1)) == "TermsTooFar"
+    desk.operate("setTerms", 11, (1, 1, 1))
+    desk.network.chain.at(start - 30 * 86_400 + 1)
+    desk.operate("setTerms", 12, (1, 1, 1))
+    redeem(desk, FARMER, ADA, 10, 2)
+
+
 def test_leaving__stops_redemptions_there_alone_and_nothing_else(desk: Desk) -> None:
     issue(desk, BAKER, ADA, 1_000)
     desk.operate("setMerchantStatus", BAKER, LEAVING)

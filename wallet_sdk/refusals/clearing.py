@@ -37,6 +37,13 @@ class TermsTooLate(ContractRefused, abi="TermsTooLate(uint256 fromEpoch, uint256
     earliest_epoch: int
 
 
+class TermsTooFar(ContractRefused, abi="TermsTooFar(uint256 fromEpoch, uint256 latestEpoch)"):
+    """Terms are set for at most eight epochs beyond the notice."""
+
+    from_epoch: int
+    latest_epoch: int
+
+
 class TermsUnsound(
     ContractRefused,
     abi="TermsUnsound(uint256 issueFee, uint256 redeemFee, uint256 issuersShareBps)",

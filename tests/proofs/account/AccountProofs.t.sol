@@ -89,7 +89,64 @@ contract AccountProofs {
         }
     }
 
-    // ---- spending
+    // ---- spending: lane 5 first, and so on down; a case for every lane that a spend can end in, and one for what is not covered
+
+    function check_spend__ending_in_lane_5__is_the_plain_loop(uint256 word, uint256 points) external pure {
+        spendsAsTheLoop(word, points, 5);
+    }
+
+    function check_spend__ending_in_lane_4__is_the_plain_loop(uint256 word, uint256 points) external pure {
+        spendsAsTheLoop(word, points, 4);
+    }
+
+    function check_spend__ending_in_lane_3__is_the_plain_loop(uint256 word, uint256 points) external pure {
+        spendsAsTheLoop(word, points, 3);
+    }
+
+    function check_spend__ending_in_lane_2__is_the_plain_loop(uint256 word, uint256 points) external pure {
+        spendsAsTheLoop(word, points, 2);
+    }
+
+    function check_spend__ending_in_lane_1__is_the_plain_loop(uint256 word, uint256 points) external pure {
+        spendsAsTheLoop(word, points, 1);
+    }
+
+    function check_spend__ending_in_lane_0__is_the_plain_loop(uint256 word, uint256 points) external pure {
+        spendsAsTheLoop(word, points, 0);
+    }
+
+    /// @dev Six lanes emptied and something is missing still: just that is said. Also of more points than the wire can name.
+    function check_spend__not_covered__says_what_is_missing(uint256 word, uint256 points) external pure {
+        uint256 left = points;
+        unchecked {
+            for (uint256 i = VALIDITY_EPOCHS; i-- > 0;) {
+                vm.assume(left > lane(word, i));
+                left -= lane(word, i);
+            }
+        }
+        (,, uint256 missing) = Account.wrap(word).accountSpent(points);
+        assert(missing == left && missing != 0);
+    }
+
+    /// @dev The plain loop of a spend, for all words and points with which it ends in lane `last`: each older lane holds less than what is
+    /// left and goes whole, the last one gives what is left, the younger ones give nothing. The seven cases leave no word and no points out.
+    function spendsAsTheLoop(uint256 word, uint256 points, uint256 last) private pure {
+        uint256 left = points;
+        uint256 expected;
+        unchecked {
+            for (uint256 i = VALIDITY_EPOCHS; i-- > last + 1;) {
+                vm.assume(left > lane(word, i));
+                left -= lane(word, i);
+                expected |= lane(word, i) << (LANE_BITS * i);
+            }
+        }
+        vm.assume(left <= lane(word, last));
+        expected |= left << (LANE_BITS * last);
+        (Account rest, uint256 taken, uint256 missing) = Account.wrap(word).accountSpent(points);
+        assert(missing == 0);
+        assert(taken == expected);
+        assert(Account.unwrap(rest) + taken == word);
+    }
 
     /// @dev ERC-20 lets any number be asked for. Six lanes hold less than 2^40, so all of them go, and the rest is missing.
     function check_spend__of_more_than_fits_the_wire__is_never_covered(uint256 word, uint256 points) external pure {

@@ -34,6 +34,29 @@ contract Refuted {
         }
     }
 
+    /// @dev A spend that looks at lanes 4 and 5 to know whether there is anything old: what lies in lane 3 alone cannot be spent.
+    function check_spend__overlooking_lane_3(uint256 word, uint256 points) external pure {
+        uint256 missing = points;
+        unchecked {
+            bool old = word & (LANES_MASK ^ ((1 << 140) - 1)) != 0;
+            for (uint256 i = old ? 6 : 3; i-- > 0;) {
+                uint256 held = lane(word, i);
+                missing = missing > held ? missing - held : 0;
+            }
+        }
+        vm.assume(points <= lane(word, 3));
+        assert(missing == 0);
+    }
+
+    /// @dev A spend that takes the youngest lane first: it leaves the older points to expire.
+    function check_spend__youngest_first(uint256 word, uint256 points) external pure {
+        uint256 oldest = lane(word, 5);
+        vm.assume(points <= oldest && points != 0);
+        uint256 youngest = lane(word, 0);
+        uint256 taken = points < youngest ? points : youngest;
+        assert(taken == 0);
+    }
+
     /// @dev Ageing by a shift that is not cut off: lane 5 grows into the member bit.
     function check_age__without_cutting_off(uint256 word, uint16 epoch) external pure {
         uint256 newest = word >> 240;
