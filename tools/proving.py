@@ -1,12 +1,14 @@
 """The proofs of the contracts, each part with a verdict; tools/run-proofs calls it.
 
-    tools/proving.py --bin .venv-prove/bin                 all parts, in about 6 minutes
+    tools/proving.py --bin .venv-prove/bin                 all parts, in about 10 minutes
     tools/proving.py --bin .venv-prove/bin --long          the campaigns long
-    tools/proving.py --bin .venv-prove/bin --only network  slither, word or network
+    tools/proving.py --bin .venv-prove/bin --only network  slither, word, network or mutants
 
 slither  every finding gone or explained (tools/slither-triage.json)
 word     halmos: the packed account, proven for every word; and faults that it has to refute
 network  forge: the tests of strangers, then the campaign over the whole network, no action vacuous
+mutants  a sample of changed conditions and dropped checks (tools/mutate.py): each fails some test;
+         with --long every mutant, which takes hours and goes on where it was interrupted
 """
 
 from __future__ import annotations
@@ -29,11 +31,11 @@ WORD_OUT = ".build/halmos/out"
 # loop over six lanes has many, so a little patience here saves a hundred questions later.
 BRANCHING_TIMEOUT = "20ms"
 ASSERTION_TIMEOUT = "120s"
-# Contract, its checks by pattern, solver, verdict. z3 knows how to shift by an unknown number of
-# lanes; Bitwuzla puts what a path assumes into the terms, so that a chain of six lanes falls
-# together where z3 and yices search.
+# Contract, its checks by pattern, solver, verdict. Bitwuzla puts what a path assumes into the
+# terms, so that a chain of six lanes falls together where z3 and yices search; yices is the one
+# that decides shifts by an unknown number of lanes.
 WORD_PROOFS = (
-    ("AccountProofs", "^check_age", "z3", "proven"),
+    ("AccountProofs", "^check_age", "yices", "proven"),
     ("AccountProofs", "^check_(?!age)", "bitwuzla", "proven"),
     ("LedgerProofs", "^check_", "bitwuzla", "proven"),
     ("Refuted", "^check_", "bitwuzla", "refuted"),
@@ -99,6 +101,13 @@ def prove_findings(binary: Path, budget: str) -> bool:
     """slither finds nothing that is not explained."""
     del budget
     tool = [sys.executable, "tools/static_analysis.py", "--slither", str(binary / "slither")]
+    return subprocess.run(tool, cwd=ROOT, env=environment(), check=False).returncode == 0
+
+
+def prove_mutants(binary: Path, budget: str) -> bool:
+    """No mutant survives without a reason."""
+    del binary
+    tool = [sys.executable, "tools/mutate.py", *(["--all"] if budget == "long" else [])]
     return subprocess.run(tool, cwd=ROOT, env=environment(), check=False).returncode == 0
 
 
@@ -188,6 +197,7 @@ PARTS: dict[str, Callable[[Path, str], bool]] = {
     "slither": prove_findings,
     "word": prove_word,
     "network": prove_network,
+    "mutants": prove_mutants,
 }
 
 

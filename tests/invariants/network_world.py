@@ -21,6 +21,29 @@ from network_model import Merchant, Redemption, Terms
 
 MEMBERS = [Key.from_seed(name) for name in ("ada", "bob", "chi", "dee", "eve")]
 SHOPS = {1: "baker", 2: "florist", 3: "grocer"}
+# What the mirror and the auditor read: events that an act must tell, besides one with the digest.
+TELLS = {
+    "Join": {"MemberSet", "Locked"},
+    "Leave": {"MemberSet", "Transfer"},
+    "IssueBatch": {"Transfer"},
+    "Redeem": {"Transfer", "RedemptionsRooted"},
+    "Refund": {"Transfer", "BucketsMoved"},
+    "Return": {"Transfer", "BucketsMoved"},
+    "Transfer": {"Transfer"},
+    "Withdraw": {"Transfer"},
+    "give": {"Transfer"},
+    "give at epoch": {"Transfer", "BucketsMoved"},
+    "deposit": {"Deposited"},
+    "deposit guarantee": {"GuaranteeDeposited"},
+    "withdraw guarantee": {"GuaranteeWithdrawn"},
+    "withdraw income": {"IncomeWithdrawn"},
+    "limit": {"CreditLimitSet"},
+    "terms": {"TermsSet"},
+    "close epoch": {"EpochClosed"},
+    "claim": {"BreakageClaimed"},
+    "pause": {"IssuingPaused"},
+    "finish recovery": {"Recovered", "Transfer"},
+}
 # Of these a relay must not speak: the order is not authentic, is used up, or has expired.
 SILENT = {
     "SignatureInvalid",
@@ -171,6 +194,9 @@ class World:
     def take_effect(self, wishes: list[Wish]) -> None:
         """The effects of orders that had a transaction for themselves."""
         for wish in wishes:
+            told = {log.values.get("digest") for log in self.desk.network.chain.logs}
+            assert wish.digest in told, f"{wish.verb} was not told"
+            self.must_tell(wish.verb)
             self.done[wish.verb] += 1
             self.remember([(wish, wish.effect())])
 
@@ -207,6 +233,11 @@ class World:
             if log.name == "EpochClosed":
                 self.closed.append(log.values["epoch"])
 
+    def must_tell(self, verb: str) -> None:
+        """The events of the last transaction are at least those of the verb."""
+        silent = TELLS.get(verb, set()) - {log.name for log in self.desk.network.chain.logs}
+        assert not silent, f"{verb} did not tell {silent}"
+
     # ---- calls that are no orders
 
     def call(
@@ -216,6 +247,7 @@ class World:
         error = refusal(act)
         if error is None:
             assert not reasons, f"{verb} took effect in spite of {reasons}"
+            self.must_tell(verb)
             self.count(self.desk.network.chain.logs)
             effect()
             self.done[verb] += 1

@@ -257,3 +257,23 @@ def test_third_coalition__after_two_hand_overs__still_knows_the_first_ones_merch
     assert desk.position(BAKER) == position
     issue(desk, BAKER, 5)
     assert desk.position(BAKER) == position - 550
+
+
+def test_relay__a_strangers_longest_proof_after_three_successions__says_nothing_at_any_gas(
+    desk: Desk,
+) -> None:
+    """Each predecessor is asked with the whole proof; docs/CONTRACTS.md says what a fourth means."""
+    for _ in range(3):
+        hand_over(desk, successor_of(desk, desk.network.coalition.address))
+    coalition, chain = desk.network.coalition, desk.network.chain
+    redemption = {"member": ADA.address, "points": 10, "nonce": 2, "deadline": desk.epoch_end()}
+    redemption |= {"ref": bytes(32), "buckets": (1 << 240) | 10, "proof": [b"\7" * 32] * 255}
+    till = desk.merchants[BAKER].tills[0]
+    order = desk.make("Refund", till, merchant=BAKER, points=5, nonce=99, redemption=redemption)
+    said = set()
+    for gas in range(500_000, 2_000_000, 50_000):
+        before = chain.evm.snapshot()
+        refused = refusal(lambda g=gas: coalition.send(TREASURY, "relay", [order], gas=g))
+        said |= {log.name for log in chain.logs} if refused is None else {refused}
+        chain.evm.revert(before)
+    assert said <= {"GasTooLow", ""}
