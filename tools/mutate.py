@@ -53,7 +53,15 @@ ASLEEP = "asleep"
 # Compiled by a fixture of the tests, which takes longer than all of them: once, for all children.
 HOSTILE = export_abi.Export("tests/kit/contracts/ReentrantAsset.sol", "ReentrantAsset", 200)
 OPTIONS = ("-q", "-p", "no:cacheprovider", "--no-header", "-m", "not soak")
-TESTS = ("--deselect=tests/invariants/test_network.py", "tests/invariants")
+TESTS = (
+    "tests/invariants",
+    # Run apart, by the function itself.
+    "--deselect=tests/invariants/test_network.py",
+    # About the gas of the code as it is deployed; sleeping mutants cost some.
+    "--ignore=tests/invariants/test_worst_case_gas.py",
+    "--deselect=tests/invariants/test_succession.py::test_relay__a_strangers_longest_proof_after_"
+    "three_successions__says_nothing_at_any_gas",
+)
 # Ours that have the modifiers which a mutant leaves out.
 PARENTS = (
     "node_modules/@openzeppelin/contracts/access/manager/AccessManaged.sol",

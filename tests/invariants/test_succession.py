@@ -262,7 +262,7 @@ def test_third_coalition__after_two_hand_overs__still_knows_the_first_ones_merch
 def test_relay__a_strangers_longest_proof_after_three_successions__says_nothing_at_any_gas(
     desk: Desk,
 ) -> None:
-    """Each predecessor is asked with the whole proof; docs/CONTRACTS.md says what a fourth means."""
+    """Each predecessor is asked with all of it; docs/CONTRACTS.md says what a fourth one means."""
     for _ in range(3):
         hand_over(desk, successor_of(desk, desk.network.coalition.address))
     coalition, chain = desk.network.coalition, desk.network.chain
