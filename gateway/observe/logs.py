@@ -21,10 +21,11 @@ from gateway.settings import Settings
 # A line names the first orders of a batch; the rest are found by the batch's number.
 ORDERS_SHOWN_MAX: Final = 50
 
+# Each with a mark that any text has which it could be in: looking for that is a tenth of the work.
 _SECRETS: Final = (
-    (re.compile(r"bnk_([0-9a-f]{16})_[0-9A-Za-z_-]{20,}"), r"bnk_\1_…"),
-    (re.compile(r"whsec_[0-9A-Za-z+/=_-]{16,}"), "whsec_…"),
-    (re.compile(r"(://[^\s/:@]*):[^\s/@]+@"), r"\1:…@"),
+    ("bnk_", re.compile(r"bnk_([0-9a-f]{16})_[0-9A-Za-z_-]{20,}"), r"bnk_\1_…"),
+    ("whsec_", re.compile(r"whsec_[0-9A-Za-z+/=_-]{16,}"), "whsec_…"),
+    ("://", re.compile(r"(://[^\s/:@]*):[^\s/@]+@"), r"\1:…@"),
 )
 # Others' chatter: a line a request to the node would bury everything else.
 _QUIET: Final = ("httpx", "httpcore", "asgi_correlation_id", "botocore", "urllib3", "alembic")
@@ -52,7 +53,7 @@ def formatter(*, as_json: bool) -> logging.Formatter:
     if as_json:
         last += [structlog.processors.JSONRenderer(serializer=_json)]
     else:
-        last += [structlog.dev.ConsoleRenderer(colors=False)]
+        last += [_readable]
     return structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=[
             structlog.stdlib.add_logger_name,
@@ -82,8 +83,9 @@ def blot_out(_logger: Any, _method: str, event: _Event) -> _Event:
 
 def _blotted(value: Any) -> Any:
     if isinstance(value, str):
-        for pattern, instead in _SECRETS:
-            value = pattern.sub(instead, value)
+        for mark, pattern, instead in _SECRETS:
+            if mark in value:
+                value = pattern.sub(instead, value)
         return value
     if isinstance(value, bytes | bytearray | memoryview):
         # Raw bytes are keys, signatures or bodies: none of them helps a reader.
@@ -100,6 +102,20 @@ def _add_request(_logger: Any, _method: str, event: _Event) -> _Event:
     if request is not None:
         event.setdefault("request", request)
     return event
+
+
+def _readable(_logger: Any, _method: str, event: _Event) -> str:
+    """One line for a person, and a traceback under it. structlog's own renderer takes longer than
+    all the rest of a line, and every request pays for one.
+    """
+    begin = [event.pop(name, "") for name in ("at", "level", "event")]
+    trace = event.pop("exception", None)
+    words = [str(begin[0]), f"[{begin[1]}]", str(begin[2]).replace("\n", "\\n")]
+    for name, value in event.items():
+        text = value if isinstance(value, str) else repr(value)
+        words.append(f"{name}={text if text.isprintable() else repr(text)}")
+    line = " ".join(words)
+    return line if trace is None else f"{line}\n{trace}"
 
 
 def _json(event: Any, default: Callable[[Any], Any] = repr, **_unused: Any) -> str:
