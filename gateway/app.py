@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from fastapi import APIRouter, FastAPI, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from gateway import problems
+from gateway import openapi, problems
 from gateway.auth import endpoints as keys
 from gateway.auth.dependencies import KeyRing, MayReadMetrics
 from gateway.auth.limits import Rate, RateLimits
@@ -54,6 +54,7 @@ def make_app(gateway: Gateway, pages: Sequence[APIRouter] = ()) -> FastAPI:
     app.add_middleware(Gated, gate=gateway.gate)
     requests.install(app, app.state.metrics)
     problems.install(app)
+    openapi.install(app)
     for router in (
         health,
         orders.router,

@@ -21,7 +21,15 @@ MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 1
 
 # Codes of refusals that the framework itself makes.
-_FRAMEWORK_CODES = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
+FRAMEWORK_CODES = {
+    404: ("not_found", "Not there, or not yours: the two look alike on purpose."),
+    405: ("method_not_allowed", "The path has other methods; `Allow` names them."),
+}
+OTHER_CODES = {
+    "body_encoded": (415, "Bodies are read as they are, not compressed."),
+    "http_error": (400, "The request is no HTTP that can be answered."),
+    "internal": (500, "Something here is broken; it is being noted."),
+}
 
 # Fields whose mistakes have a code of their own, since clients want to tell them apart.
 _FIELD_CODES = {"points": "points_invalid", "purchase": "purchase_invalid"}
@@ -91,7 +99,7 @@ def install(app: FastAPI) -> None:
         # The framework wraps what reading the body raised.
         if isinstance(error.__cause__, GatewayError):
             return of_error(error.__cause__)
-        code = _FRAMEWORK_CODES.get(error.status_code, "http_error")
+        code = FRAMEWORK_CODES.get(error.status_code, ("http_error", ""))[0]
         return problem(error.status_code, code, str(error.detail), headers=error.headers)
 
     @app.exception_handler(Exception)

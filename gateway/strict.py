@@ -155,6 +155,11 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        if b"%00" in scope["query_string"] or "\0" in scope["path"]:
+            # PostgreSQL keeps no NUL in text, and nothing of ours is named with one.
+            response = problem(400, "body_invalid", "NUL is no text")
+            await response(scope, receive, send)
+            return
         headers = dict(scope["headers"])
         if b"content-encoding" in headers:
             # A gzip bomb is refused before the first byte of it is unpacked.

@@ -4,13 +4,17 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from gateway.orders.schemas import Strict
+from gateway.orders.schemas import Strict, examples
 
 LABEL_PATTERN = r"^[A-Za-z0-9 ._-]{0,40}$"
 
 
 class NewApiKey(Strict):
     """Whose key: a role, and a label that tells its holders apart (a till, a back office)."""
+
+    model_config = examples(
+        {"role": "cashier", "label": "till 3", "scopes": ["issue", "redeem", "members:read"]}
+    )
 
     role: Annotated[
         Literal["merchant", "cashier", "operator", "auditor"], Field(examples=["cashier"])
@@ -24,6 +28,8 @@ class NewApiKey(Strict):
 
 class NewMemberKey(Strict):
     """How long the key is good for; a wallet asks for a fresh one in time."""
+
+    model_config = examples({"lives_s": 900})
 
     lives_s: Annotated[int, Field(ge=60, le=86_400, examples=[900])] = 900
 

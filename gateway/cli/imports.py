@@ -5,9 +5,8 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli.common import DataOption, JsonOption, network_of
-from gateway.cli.merchant import merchant_of
-from gateway.imports.service import import_file
+from gateway.cli.common import DataOption, JsonOption
+from gateway.cli.desk import desk_of
 from indexer.cli.output import answer, failing, progress_bar
 
 
@@ -29,21 +28,15 @@ def import_(
     was not taken stands in the rejects file, each line with its reason.
     """
     out = rejects or file.with_name(file.name + ".rejects.csv")
-    with failing(as_json), network_of(data) as network:
-        issuer = merchant_of(network.gateway, merchant)
+    with failing(as_json), desk_of(data) as desk:
         with progress_bar("bytes read") as shown:
-            result = import_file(network.gateway, issuer, file, out, shown)
-        drained = network.gateway.drain(mine=lambda: _mine(network.chain))
+            result, open_orders = desk.import_file(merchant, file, out, shown)
         content = {
             "lines": result.lines,
             "accepted": result.accepted,
             "points": result.points,
             "refused": result.refused,
             "rejects_file": str(out),
-            "open_orders": drained.open_orders,
+            "open_orders": open_orders,
         }
         answer(content, as_json)
-
-
-def _mine(chain: object) -> None:
-    chain.mine()  # type: ignore[attr-defined]

@@ -4,14 +4,13 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway.cli.common import DataOption, JsonOption, money_of, network_of, shown_money
-from gateway.errors import MerchantUnknown
+from gateway.cli.common import DataOption, JsonOption, money_of, shown_money
+from gateway.cli.desk import desk_of
 from gateway.model import EarnRule, Merchant, NewMerchant
-from gateway.service import Gateway
 from indexer.cli.output import answer, failing
 
 app = typer.Typer(
-    no_args_is_help=True, help="Merchants of a network that is not running (else use the API)."
+    no_args_is_help=True, help="Merchants; where the network is running, through its API."
 )
 
 
@@ -33,11 +32,10 @@ def add(
 
     The API key is shown this once.
     """
-    with failing(as_json), network_of(data) as network:
+    with failing(as_json), desk_of(data) as desk:
         points, _, per = earn.partition("/")
         rule = EarnRule(int(points), int(per or "1"), currency)
-        new = NewMerchant(name, slug, money_of(deposit), rule)
-        merchant = network.gateway.onboard_merchant(new, mine=lambda: _mine(network.chain))
+        merchant = desk.onboard(NewMerchant(name, slug, money_of(deposit), rule))
         content = _content(merchant)
         if merchant.api_key is not None:
             content["api_key"] = merchant.api_key
@@ -47,13 +45,8 @@ def add(
 @app.command("list")
 def list_(data: DataOption = None, as_json: JsonOption = False) -> None:
     """All merchants, with what each has with the network."""
-    with failing(as_json), network_of(data) as network:
-        rows = []
-        for merchant in network.gateway.merchants():
-            position = network.gateway.books.position(merchant.number)
-            rows.append(
-                _content(merchant) | {"position": None if position is None else position.position}
-            )
+    with failing(as_json), desk_of(data) as desk:
+        rows = [_content(m) | {"position": position} for m, position in desk.merchants()]
         if as_json:
             answer({"merchants": rows}, as_json)
             return
@@ -73,20 +66,9 @@ def fund(
     as_json: JsonOption = False,
 ) -> None:
     """Books a deposit for a merchant, once per bank reference."""
-    with failing(as_json), network_of(data) as network:
-        gateway = network.gateway
-        merchant = merchant_of(gateway, slug)
-        booked = gateway.merchants_room.fund(
-            merchant.id, money_of(amount), bank_reference, "banyan merchant fund"
-        )
-        gateway.drain(mine=lambda: _mine(network.chain))
-        position = gateway.books.position(merchant.number)
-        content = {
-            "merchant": slug,
-            "booked": booked,
-            "position": None if position is None else position.position,
-        }
-        answer(content, as_json)
+    with failing(as_json), desk_of(data) as desk:
+        booked, position = desk.fund(slug, money_of(amount), bank_reference)
+        answer({"merchant": slug, "booked": booked, "position": position}, as_json)
 
 
 @app.command("key")
@@ -96,19 +78,8 @@ def key(
     as_json: JsonOption = False,
 ) -> None:
     """A fresh API key, shown this once; of older ones the latest stays alive."""
-    with failing(as_json), network_of(data) as network:
-        room = network.gateway.merchants_room
-        merchant = merchant_of(network.gateway, slug)
-        _, text = room.new_api_key(merchant.id, "banyan merchant key")
-        answer({"merchant": slug, "api_key": text}, as_json)
-
-
-def merchant_of(gateway: Gateway, slug: str) -> Merchant:
-    """The merchant with this short name. Raises MerchantUnknown."""
-    for merchant in gateway.merchants():
-        if merchant.slug == slug:
-            return merchant
-    raise MerchantUnknown(f"there is no merchant {slug!r}", merchant=slug)
+    with failing(as_json), desk_of(data) as desk:
+        answer({"merchant": slug, "api_key": desk.merchant_key(slug)}, as_json)
 
 
 def _content(merchant: Merchant) -> dict[str, Any]:
@@ -119,7 +90,3 @@ def _content(merchant: Merchant) -> dict[str, Any]:
         "name": merchant.name,
         "state": merchant.state.value,
     }
-
-
-def _mine(chain: Any) -> None:
-    chain.mine()

@@ -2,10 +2,13 @@
 
 import typer
 
-from gateway.cli.common import DataOption, JsonOption, network_of
+from gateway.cli.common import DataOption, JsonOption
+from gateway.cli.desk import desk_of
 from indexer.cli.output import answer, failing
 
-app = typer.Typer(no_args_is_help=True, help="The operator of a network that is not running.")
+app = typer.Typer(
+    no_args_is_help=True, help="The operator; where the network is running, through its API."
+)
 
 
 @app.callback()
@@ -19,6 +22,5 @@ def key(data: DataOption = None, as_json: JsonOption = False) -> None:
 
     With it: onboarding merchants and booking deposits over the API, transfers, and /metrics.
     """
-    with failing(as_json), network_of(data) as network:
-        _, text = network.gateway.merchants_room.new_operator_key("banyan operator key")
-        answer({"role": "operator", "api_key": text}, as_json)
+    with failing(as_json), desk_of(data) as desk:
+        answer({"role": "operator", "api_key": desk.operator_key()}, as_json)

@@ -13,6 +13,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from gateway.cli.common import DataOption, JsonOption, settings_of
+from gateway.cli.running import announced
 from gateway.network import open_network
 from gateway.observe import logs, tracing
 from gateway.production import open_gateway
@@ -51,6 +52,8 @@ def serve(
         tracing.instrument(app)
         listener = stack.enter_context(socket.create_server((host, port)))
         bound = listener.getsockname()[1]
+        here = "127.0.0.1" if host in ("0.0.0.0", "::") else host
+        stack.enter_context(announced(app.state.gateway, f"http://{here}:{bound}"))
         answer({"listening_on": f"http://{host}:{bound}"}, as_json)
         sys.stdout.flush()
         run(app, listener)

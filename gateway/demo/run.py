@@ -17,6 +17,7 @@ import typer
 import uvicorn
 from fastapi import FastAPI
 
+from gateway.cli.running import announced
 from gateway.demo import display
 from gateway.demo.diary import Diary
 from gateway.demo.driver import Driver
@@ -122,7 +123,8 @@ def _run(options: Options, purchases: Purchases, stopper: Stopper) -> int:
             display.show_summary(facts(network, diary))
             code = 0
         if not options.exit:
-            stay(network, plan, driver, options.port, stopper)
+            with announced(network.gateway, f"http://127.0.0.1:{options.port}"):
+                stay(network, plan, driver, options.port, stopper)
         return code
 
 

@@ -5,11 +5,13 @@ from typing import Annotated
 from pydantic import BaseModel, Field
 
 from gateway.members.service import EXTERNAL_ID_LENGTH_MAX
-from gateway.orders.schemas import Strict
+from gateway.orders.schemas import Strict, examples
 
 
 class NewMember(Strict):
     """A customer, by the name that your own system gives it; never a person's name or address."""
+
+    model_config = examples({"external_id": "card-00017"})
 
     external_id: Annotated[
         str, Field(min_length=1, max_length=EXTERNAL_ID_LENGTH_MAX, examples=["card-00017"])

@@ -6,7 +6,7 @@ from fastapi import Query
 from pydantic import BaseModel, Field
 
 from gateway.merchants.service import AMOUNT_MAX, NAME_LENGTH_MAX, SLUG_LENGTH_MAX
-from gateway.orders.schemas import Strict
+from gateway.orders.schemas import Strict, examples
 
 Amount = Annotated[int, Field(ge=0, le=AMOUNT_MAX, description="Units of the settlement asset.")]
 
@@ -23,6 +23,15 @@ class NewRule(Strict):
 class NewMerchantBody(Strict):
     """A merchant to onboard; `deposit` is what the bank has received for it."""
 
+    model_config = examples(
+        {
+            "name": "The Bakery",
+            "slug": "the-bakery",
+            "deposit": 1_500_000_000,
+            "earn_rule": {"points": 1, "per_minor": 1, "currency": "USD", "minor_digits": 2},
+        }
+    )
+
     name: Annotated[str, Field(min_length=1, max_length=NAME_LENGTH_MAX)]
     slug: Annotated[str, Field(pattern=rf"^[A-Za-z0-9_-]{{1,{SLUG_LENGTH_MAX}}}$")]
     deposit: Amount = 0
@@ -32,6 +41,8 @@ class NewMerchantBody(Strict):
 
 class NewDeposit(Strict):
     """Money that the bank has received for the merchant, under a reference that is used once."""
+
+    model_config = examples({"amount": 500_000_000, "bank_reference": "2026-11-21/000815"})
 
     amount: Annotated[int, Field(ge=1, le=AMOUNT_MAX)]
     bank_reference: Annotated[str, Field(min_length=1, max_length=100)]

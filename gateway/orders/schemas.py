@@ -25,6 +25,17 @@ Reference = Annotated[
 MemberId = Annotated[str, Field(min_length=30, max_length=30, examples=["mem_" + "0" * 26])]
 
 
+def examples(*bodies: dict[str, Any]) -> ConfigDict:
+    """Whole bodies for the documentation; a test posts each of them."""
+    return ConfigDict(json_schema_extra={"examples": list(bodies)})
+
+
+A_MEMBER: Final = "mem_" + "0" * 26
+ANOTHER_MEMBER: Final = "mem_" + "1" * 26
+AN_ORDER: Final = "ord_" + "0" * 26
+"""Stand for ids in examples."""
+
+
 class Strict(BaseModel):
     """Base of every body: strict types, no unknown fields."""
 
@@ -68,6 +79,15 @@ class Purchase(Strict):
 class NewIssuance(Strict):
     """Points for a member: given as they are, or earned by a purchase."""
 
+    model_config = examples(
+        {"member": A_MEMBER, "reference": "till-3/0042", "points": 120},
+        {
+            "member": A_MEMBER,
+            "reference": "till-3/0043",
+            "purchase": {"amount": "12.34", "currency": "USD"},
+        },
+    )
+
     member: MemberId
     reference: Reference
     points: PointsField | None = None
@@ -90,11 +110,22 @@ class NewIssuance(Strict):
 class NewIssuances(Strict):
     """Many issues under one key: each line is accepted or refused for itself."""
 
+    model_config = examples(
+        {
+            "lines": [
+                {"member": A_MEMBER, "reference": "till-3/0044", "points": 5},
+                {"member": ANOTHER_MEMBER, "reference": "till-3/0045", "points": 7},
+            ]
+        }
+    )
+
     lines: Annotated[list[NewIssuance], Field(min_length=1, max_length=LINES_MAX)]
 
 
 class NewRedemption(Strict):
     """Points that a member spends with the merchant."""
+
+    model_config = examples({"member": A_MEMBER, "reference": "till-3/0046", "points": 20})
 
     member: MemberId
     reference: Reference
@@ -103,6 +134,10 @@ class NewRedemption(Strict):
 
 class NewTransfer(Strict):
     """Points from member to member."""
+
+    model_config = examples(
+        {"from": A_MEMBER, "to": ANOTHER_MEMBER, "points": 10, "reference": "gift 1"}
+    )
 
     from_: Annotated[MemberId, Field(alias="from")]
     to: MemberId
@@ -116,6 +151,8 @@ OrderId = Annotated[str, Field(min_length=30, max_length=30, examples=["ord_" + 
 class NewRefund(Strict):
     """Points of a redemption that go back to the member, into the epochs they came from."""
 
+    model_config = examples({"redemption": AN_ORDER, "points": 5, "reference": "till-3/0047"})
+
     redemption: Annotated[OrderId, Field(description="The redemption, final.")]
     points: PointsField
     reference: Reference
@@ -126,6 +163,10 @@ class NewReturn(Strict):
 
     `shortfall` is what the quote said; when more is missing by now the return is refused.
     """
+
+    model_config = examples(
+        {"issue": AN_ORDER, "points": 10, "reference": "till-3/0048", "shortfall": 0}
+    )
 
     issue: Annotated[OrderId, Field(description="The issue of the purchase, final.")]
     reference: Reference
@@ -149,6 +190,8 @@ class NewReturn(Strict):
 
 class NewWithdrawalBody(Strict):
     """Money out of the merchant's position, to its owner's account."""
+
+    model_config = examples({"amount": 1_000_000, "reference": "november"})
 
     amount: Annotated[int, Field(ge=1, le=2**62, description="Units of the settlement asset.")]
     reference: Reference

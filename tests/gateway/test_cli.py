@@ -143,8 +143,14 @@ def test_serve__told_to_end__answers_what_is_in_hand_and_leaves_nothing_behind(
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+", told["listening_on"])
     assert httpx.get(told["listening_on"] + "/readyz").status_code == 200
     second = run("merchant", "list", "--data", str(tmp_path))
-    assert second.exit_code == 2
-    assert str(process.pid) in second.output
+    # It is running already, so its API is asked.
+    assert second.exit_code == 0
+    assert json.loads(run("merchant", "list", "--data", str(tmp_path), "--json").stdout) == {
+        "merchants": []
+    }
+    busy = run("deploy", "--data", str(tmp_path))
+    assert busy.exit_code == 2
+    assert str(process.pid) in busy.output
     port = int(told["listening_on"].rpartition(":")[2])
     with socket.create_connection(("127.0.0.1", port), timeout=20) as till:
         till.sendall(

@@ -1,0 +1,204 @@
+"""Input made to hurt: each is refused with a problem, and the gateway goes on as before."""
+
+from __future__ import annotations
+
+import gzip
+import socket
+from typing import Any
+
+import httpx
+import pytest
+
+from gateway.app import make_app
+from gateway.strict import BODY_BYTES_MAX
+from tests.gateway.helpers import Town, fresh, serving
+
+SCRIPT = "<script>alert(1)</script>"
+
+
+def refused(response: httpx.Response, status: int, code: str) -> dict[str, Any]:
+    body = response.json()
+    assert (response.status_code, body["code"]) == (status, code), body
+    assert response.headers["content-type"] == "application/problem+json"
+    return dict(body)
+
+
+def line_to(town: Town) -> socket.socket:
+    url = town.client.base_url
+    assert url.port is not None
+    return socket.create_connection((url.host, url.port), timeout=20)
+
+
+def head(town: Town, **headers: str) -> bytes:
+    sent = town.headers() | {
+        "Host": "gateway",
+        "Idempotency-Key": fresh("k"),
+        "Content-Type": "application/json",
+        **{name.replace("_", "-"): value for name, value in headers.items()},
+    }
+    lines = ["POST /v1/issuances HTTP/1.1", *(f"{n}: {v}" for n, v in sent.items()), "", ""]
+    return "\r\n".join(lines).encode()
+
+
+# ---- size
+
+
+def test_post__a_body_of_100_mb_announced__is_refused_before_a_byte_of_it(town: Town) -> None:
+    with line_to(town) as line:
+        line.sendall(head(town, Content_Length=str(100 * 1024 * 1024)))
+        assert b" 413 " in line.recv(4096).split(b"\r\n")[0]
+
+
+def test_post__a_body_of_100_mb_in_chunks__is_cut_off_near_the_limit(town: Town) -> None:
+    piece = b" " * 65_536
+    chunk = b"%x\r\n%s\r\n" % (len(piece), piece)
+    sent = 0
+    with line_to(town) as line:
+        line.sendall(head(town, Transfer_Encoding="chunked"))
+        try:
+            while sent < 100 * 1024 * 1024:
+                line.sendall(chunk)
+                sent += len(piece)
+        except (ConnectionError, TimeoutError):
+            pass
+    # What the kernel holds on both sides comes on top of what the gateway has read.
+    assert sent < BODY_BYTES_MAX + 16 * 1024 * 1024
+
+
+def test_post__a_gzip_bomb__is_refused_unpacked(town: Town) -> None:
+    bomb = gzip.compress(b" " * 10_000_000)
+    headers = town.headers() | {"Idempotency-Key": fresh("k"), "Content-Encoding": "gzip"}
+    refused(town.client.post("/v1/issuances", content=bomb, headers=headers), 415, "body_encoded")
+
+
+# ---- values
+
+
+ROUTES: dict[str, dict[str, Any]] = {
+    "/v1/issuances": {"points": 1},
+    "/v1/redemptions": {"points": 1},
+    "/v1/refunds": {"redemption": "ord_" + "0" * 26, "points": 1},
+    "/v1/returns": {"issue": "ord_" + "0" * 26, "points": 1, "shortfall": 0},
+    "/v1/merchants/me/withdrawals": {"amount": 1},
+}
+
+
+@pytest.mark.parametrize("value", [True, 1.0, "1", 2**63, 10**40, -1, None, [1]])
+@pytest.mark.parametrize("path", ROUTES)
+def test_post__no_whole_number__is_refused_in_every_field(
+    town: Town, path: str, value: object
+) -> None:
+    for name in [n for n in ROUTES[path] if n in ("points", "amount", "shortfall")]:
+        body = {"member": town.ada.id, "reference": fresh("r")} | ROUTES[path] | {name: value}
+        if path not in ("/v1/issuances", "/v1/redemptions"):
+            del body["member"]
+        response = town.post(path, body)
+        assert response.status_code == 422, (name, response.text)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/orders?reference=a%00b",
+        "/v1/orders/ord_%00",
+        "/v1/members/mem_%00",
+        "/v1/orders?cursor=%00",
+        "/v1/orders?limit=1%00",
+    ],
+)
+def test_get__nul_in_the_address__is_refused(town: Town, path: str) -> None:
+    refused(town.get(path), 400, "body_invalid")
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "limit=0",
+        "limit=501",
+        "limit=true",
+        "limit=1e3",
+        "limit=" + "9" * 400,
+        "cursor=AAAA",
+        "cursor=" + "A" * 41,
+        "state=nonsense",
+        "reference=" + "r" * 101,
+    ],
+)
+def test_list__senseless_query__is_refused(town: Town, query: str) -> None:
+    refused(town.get(f"/v1/orders?{query}"), 422, "invalid_request")
+
+
+@pytest.mark.parametrize("key", ["k" * 101, "k\u00e9y", "a\tb"])
+def test_post__odd_idempotency_key__is_refused(town: Town, key: str) -> None:
+    headers = town.headers() | {"Idempotency-Key": key}
+    encoded = {name.encode(): value.encode("latin-1") for name, value in headers.items()}
+    response = town.client.post("/v1/members", json={"external_id": "x"}, headers=encoded)
+    refused(response, 422, "invalid_request")
+
+
+# ---- browsers
+
+
+def test_post__from_another_site__is_not_helped(town: Town) -> None:
+    asked = {
+        "Origin": "https://evil.example",
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "authorization",
+    }
+    preflight = town.client.options("/v1/issuances", headers=asked)
+    assert preflight.status_code == 405
+    # What a form can send without asking first: no key goes with it, and it is no JSON.
+    body = '{"member": "x", "reference": "r", "points": 1}'
+    simple = {"Origin": "https://evil.example", "Content-Type": "text/plain"}
+    refused(town.client.post("/v1/issuances", content=body, headers=simple), 401, "unauthenticated")
+    with_key = simple | town.headers() | {"Idempotency-Key": fresh("k")}
+    answer = town.client.post("/v1/issuances", content=body, headers=with_key)
+    assert answer.status_code == 422
+    for response in (preflight, answer):
+        assert not [name for name in response.headers if name.startswith("access-control")]
+        assert "set-cookie" not in response.headers
+
+
+def test_onboard__a_script_for_a_name__is_text_on_every_page(town: Town) -> None:
+    body = {"name": SCRIPT, "slug": fresh("evil")}
+    assert town.post("/v1/merchants", body, by=town.operator_key).status_code == 202
+    town.network.gateway.drain()
+    town.network.advance_mirror()
+    page = town.client.get("/")
+    assert SCRIPT not in page.text
+    assert "&lt;script&gt;" in page.text
+    assert "script-src" not in page.headers["content-security-policy"] or (
+        "script-src 'none'" in page.headers["content-security-policy"]
+    )
+
+
+# ---- what is broken here is nobody else's business
+
+
+def test_get__when_something_breaks__is_a_problem_that_tells_nothing(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_member: str) -> None:
+        raise RuntimeError("the secret is bnk_1234")
+
+    monkeypatch.setattr(town.network.gateway, "member", broken)
+    response = town.get(f"/v1/members/{town.ada.id}")
+    refused(response, 500, "internal")
+    assert "bnk_" not in response.text
+    assert "Traceback" not in response.text
+
+
+def test_five_hundred_sockets__that_say_nothing__do_not_stop_the_others(town: Town) -> None:
+    app = make_app(town.network.gateway)
+    with serving(app) as url, httpx.Client(base_url=url, timeout=20) as client:
+        host, port = client.base_url.host, client.base_url.port
+        lines = [socket.create_connection((host, port), timeout=20) for _ in range(500)]
+        try:
+            for line in lines[::2]:
+                # Slow-loris: a request that never ends.
+                line.sendall(b"POST /v1/issuances HTTP/1.1\r\nHost: x\r\nX-")
+            assert client.get("/healthz").json() == {"status": "ok"}
+            assert client.get("/v1/merchants/me", headers=town.headers()).status_code == 200
+        finally:
+            for line in lines:
+                line.close()
