@@ -62,6 +62,9 @@ def problem(
 def of_error(error: GatewayError) -> Response:
     """The problem document of a refusal."""
     headers = {}
+    if error.status == 413:
+        # Else the server would read the rest of the body to its end, only to throw it away.
+        headers["connection"] = "close"
     if error.status == 429:
         headers["retry-after"] = str(error.values["retry_after_s"])
     if error.status == 503 or error.code == "idempotency_key_in_use":

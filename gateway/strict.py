@@ -175,7 +175,8 @@ class BodyLimit:
         await self._app(scope, self._counting(receive) if chunked else receive, send)
 
     def _too_large(self) -> Response:
-        return problem(413, "body_too_large", f"a body has at most {self._most} bytes")
+        detail = f"a body has at most {self._most} bytes"
+        return problem(413, "body_too_large", detail, headers={"connection": "close"})
 
     def _counting(self, receive: Receive) -> Receive:
         seen = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import resource
 import socket
 from typing import Any
 
@@ -189,6 +190,9 @@ def test_get__when_something_breaks__is_a_problem_that_tells_nothing(
 
 
 def test_five_hundred_sockets__that_say_nothing__do_not_stop_the_others(town: Town) -> None:
+    # Both ends of them are files of this process.
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 4_096)), hard))
     app = make_app(town.network.gateway)
     with serving(app) as url, httpx.Client(base_url=url, timeout=20) as client:
         host, port = client.base_url.host, client.base_url.port
