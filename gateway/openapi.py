@@ -26,7 +26,7 @@ _PROBLEM: Final[dict[str, Any]] = {
     "additionalProperties": True,
 }
 _MEANINGS: Final = {
-    "400": "The body is no JSON, or a POST names no `Idempotency-Key`.",
+    "400": "The body is no JSON, or a POST names no `Idempotency-Key`, or something holds NUL.",
     "401": "No API key, or one that is not known.",
     "403": "The key's role or scopes do not reach this.",
     "404": "Not there, or not yours.",
@@ -37,7 +37,7 @@ _MEANINGS: Final = {
     "429": "Too many requests; `Retry-After` says when to come back.",
     "503": "Not now; nothing was decided. `Retry-After` says when to come back.",
 }
-_OF_POSTS: Final = ("400", "409", "413", "415")
+_OF_BODIES: Final = ("413", "415")
 _KEY_HEADER: Final[dict[str, Any]] = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -85,14 +85,12 @@ def _complete(operation: dict[str, Any], method: str) -> None:
     responses = operation["responses"]
     responses.pop("422", None)
     for status, meaning in _MEANINGS.items():
-        if method == "get" and status in _OF_POSTS and status not in ("409",):
+        if method == "get" and status in _OF_BODIES:
             continue
         responses[status] = {
             "description": meaning,
             "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
         }
-    if method != "get":
-        responses["400"]["description"] = _MEANINGS["400"]
     operation["security"] = [{"key": []}]
     if method == "post":
         operation.setdefault("parameters", []).append(_KEY_HEADER)

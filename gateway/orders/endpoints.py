@@ -36,6 +36,7 @@ from gateway.orders import repository
 from gateway.orders.answers import Answer
 from gateway.orders.refusals import problem_of, refusal_line
 from gateway.orders.schemas import (
+    ENDED,
     BulkBody,
     NewIssuance,
     NewIssuances,
@@ -57,7 +58,13 @@ WAIT_MAX_S = 30.0
 WAIT_POLL_S = 0.1
 
 
-@router.post("/issuances", status_code=ACCEPTED, response_model=OrderBody, summary="Issue points")
+@router.post(
+    "/issuances",
+    status_code=ACCEPTED,
+    response_model=OrderBody,
+    responses=ENDED,
+    summary="Issue points",
+)
 async def issue(
     body: NewIssuance, request: Request, who: MayIssue, key: Key, gateway: TheGateway
 ) -> Response:
@@ -89,7 +96,11 @@ async def issue_many(
 
 
 @router.post(
-    "/redemptions", status_code=ACCEPTED, response_model=OrderBody, summary="Redeem points"
+    "/redemptions",
+    status_code=ACCEPTED,
+    response_model=OrderBody,
+    responses=ENDED,
+    summary="Redeem points",
 )
 async def redeem(
     body: NewRedemption, request: Request, who: MayRedeem, key: Key, gateway: TheGateway
@@ -101,7 +112,11 @@ async def redeem(
 
 
 @router.post(
-    "/transfers", status_code=ACCEPTED, response_model=OrderBody, summary="Transfer points"
+    "/transfers",
+    status_code=ACCEPTED,
+    response_model=OrderBody,
+    responses=ENDED,
+    summary="Transfer points",
 )
 async def transfer(
     body: NewTransfer, request: Request, who: MayTransfer, key: Key, gateway: TheGateway

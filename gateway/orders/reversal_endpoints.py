@@ -15,7 +15,14 @@ from gateway.orders import repository
 from gateway.orders.cancel import cancel
 from gateway.orders.endpoints import ACCEPTED, accept_one, merchant_of
 from gateway.orders.reversals import ReturnQuote, Reversals
-from gateway.orders.schemas import NewRefund, NewReturn, NewWithdrawalBody, OrderBody, QuoteBody
+from gateway.orders.schemas import (
+    ENDED,
+    NewRefund,
+    NewReturn,
+    NewWithdrawalBody,
+    OrderBody,
+    QuoteBody,
+)
 from gateway.service import Gateway
 from gateway.strict import StrictRoute
 from gateway.tables import members
@@ -23,7 +30,13 @@ from gateway.tables import members
 router = APIRouter(prefix="/v1", tags=["orders"], route_class=StrictRoute)
 
 
-@router.post("/refunds", status_code=ACCEPTED, response_model=OrderBody, summary="Refund points")
+@router.post(
+    "/refunds",
+    status_code=ACCEPTED,
+    response_model=OrderBody,
+    responses=ENDED,
+    summary="Refund points",
+)
 async def refund(
     body: NewRefund, request: Request, who: MayReverse, key: Key, gateway: TheGateway
 ) -> Response:
@@ -45,7 +58,13 @@ async def refund(
     return await accept_one(gateway, who, key, request, line)
 
 
-@router.post("/returns", status_code=ACCEPTED, response_model=OrderBody, summary="Goods came back")
+@router.post(
+    "/returns",
+    status_code=ACCEPTED,
+    response_model=OrderBody,
+    responses=ENDED,
+    summary="Goods came back",
+)
 async def return_(
     body: NewReturn, request: Request, who: MayReverse, key: Key, gateway: TheGateway
 ) -> Response:
@@ -92,7 +111,11 @@ async def quote(
 
 
 @router.post(
-    "/orders/{order_id}/cancel", status_code=ACCEPTED, response_model=OrderBody, summary="Cancel"
+    "/orders/{order_id}/cancel",
+    status_code=ACCEPTED,
+    response_model=OrderBody,
+    responses=ENDED,
+    summary="Cancel",
 )
 async def cancel_order(
     order_id: str, request: Request, who: MayCancel, key: Key, gateway: TheGateway
@@ -116,6 +139,7 @@ async def cancel_order(
     "/merchants/me/withdrawals",
     status_code=ACCEPTED,
     response_model=OrderBody,
+    responses=ENDED,
     summary="Withdraw money",
 )
 async def withdraw(

@@ -241,6 +241,12 @@ class OrderBody(BaseModel):
     cancel_asked_at: int | None = None
 
 
+ENDED: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"model": OrderBody, "description": "The order has ended: final, or failed."}
+}
+"""Beside 202, of what is asked for with `Prefer: wait`, or ends at once."""
+
+
 class OrderPage(BaseModel):
     """Newest first; `next_cursor` is null on the last page."""
 
