@@ -28,7 +28,7 @@ from gateway.model import (
 )
 from gateway.network import Network
 
-PATIENCE_S = 60.0
+PATIENCE_S = 20.0
 """How long a command waits for the running network to carry out what it asked for."""
 
 Progress = Callable[[int, int], None]
@@ -149,13 +149,12 @@ class RemoteDesk:
             },
         }
         made = _merchant(_post(self._client, "/v1/merchants", body))
-        until = time.monotonic() + PATIENCE_S
-        state = made.state
-        while state is MerchantState.ONBOARDING and time.monotonic() < until:
-            time.sleep(0.2)
-            found = answered(self._client.get(f"/v1/merchants/{made.id}"))
-            state = MerchantState(found["state"])
-        return _merchant({**found, "api_key": made.api_key}) if state != made.state else made
+        if made.api_key is None:
+            return made
+        # A fresh one: until it is registered and its opening deposit has arrived.
+        self._await(made, new.deposit)
+        found = answered(self._client.get(f"/v1/merchants/{made.id}"))
+        return _merchant({**found, "api_key": made.api_key})
 
     def merchants(self) -> list[tuple[Merchant, int | None]]:
         return [(m, self._position(m)) for m in self._all()]
@@ -165,12 +164,9 @@ class RemoteDesk:
         before = self._position(merchant)
         body = {"amount": amount, "bank_reference": bank_reference}
         booked = bool(_post(self._client, f"/v1/merchants/{merchant.id}/deposits", body)["booked"])
-        until = time.monotonic() + PATIENCE_S
-        position = before
-        while booked and position == before and time.monotonic() < until:
-            time.sleep(0.2)
-            position = self._position(merchant)
-        return booked, position
+        if booked:
+            self._await(merchant, (before or 0) + amount)
+        return booked, self._position(merchant)
 
     def merchant_key(self, slug: str) -> str:
         merchant = named(self._all(), slug)
@@ -193,6 +189,15 @@ class RemoteDesk:
                 return result, target.open_after(PATIENCE_S)
         finally:
             _post(self._client, f"/v1/api-keys/{key['id']}/revoke", {})
+
+    def _await(self, merchant: Merchant, money: int) -> None:
+        """Until the merchant is registered and has so much, or patience ends: it may be trading."""
+        until = time.monotonic() + PATIENCE_S
+        while time.monotonic() < until:
+            position = self._position(merchant)
+            if position is not None and position >= money:
+                return
+            time.sleep(0.2)
 
     def _all(self) -> list[Merchant]:
         found: list[Merchant] = []
