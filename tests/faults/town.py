@@ -200,7 +200,7 @@ class FaultTown:
     def _until_answered(
         self, dice: random.Random, path: str, shop: str, body: dict[str, object], key: str
     ) -> httpx.Response:
-        until = time.monotonic() + 180
+        until = time.monotonic() + 600
         headers = {"Authorization": f"Bearer {self.shops[shop]}", "Idempotency-Key": key}
         while True:
             assert time.monotonic() < until, f"no gateway answers {key}"
