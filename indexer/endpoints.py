@@ -30,12 +30,17 @@ class Endpoints:
 
         Raises RpcUnavailable or SourceContradicts when no node has, and any refusal at once.
         """
+        at = self._at
         for _ in self._nodes[1:]:
             try:
-                return question(self._nodes[self._at])
+                return question(self._nodes[at])
             except (RpcUnavailable, SourceContradicts):
-                self._at = (self._at + 1) % len(self._nodes)
-        return question(self._nodes[self._at])
+                following = (at + 1) % len(self._nodes)
+                # Several threads ask; the turn moves on once, however many saw the node fail.
+                if self._at == at:
+                    self._at = following
+                at = following
+        return question(self._nodes[at])
 
     def others(self, node: Rpc) -> list[Rpc]:
         """Every node but this one: to hear a second opinion."""

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import copy
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from time import sleep
 from typing import Any
 
+import httpx
 import pytest
 from mirror_model import ModelChain, RefusedByNode, actor
 from sqlalchemy import Engine, func, inspect, select
@@ -15,7 +19,7 @@ from indexer.endpoints import Endpoints
 from indexer.errors import MirrorEmpty, SourceContradicts, WrongNetwork
 from indexer.source import LOGS_PER_RANGE, Source
 from indexer.sync import Indexer
-from wallet_sdk.errors import RpcError
+from wallet_sdk.errors import RpcError, RpcUnavailable
 from wallet_sdk.rpc import Rpc
 
 
@@ -219,6 +223,62 @@ def test_read__the_first_node_is_down__asks_the_next(
     down = Rpc("http://127.0.0.1:1")
     progress = Indexer([down, chain.rpc()], chain.deployment(), sqlite_mirror).run_once()
     assert progress.block == chain.head.number
+
+
+def test_ask__several_threads_see_a_node_fail__all_hear_the_next() -> None:
+    down, up = Rpc("http://127.0.0.1:1"), Rpc("http://127.0.0.1:2")
+    nodes = Endpoints([down, up])
+    together = threading.Barrier(3)
+
+    def question(node: Rpc) -> str:
+        if node is down:
+            together.wait(10)
+            raise RpcUnavailable("eth_blockNumber", "no answer")
+        return "answered"
+
+    with ThreadPoolExecutor(3) as pool:
+        assert list(pool.map(lambda _: nodes.ask(question), range(3))) == ["answered"] * 3
+    # And the turn has moved on for whoever asks next.
+    assert nodes.ask(question) == "answered"
+    nodes.close()
+
+
+def test_read__a_node_that_refuses__is_asked_less_at_once(chain: ModelChain) -> None:
+    for _ in range(40):
+        time = chain.head.time + 10
+        chain.issue(1, [(actor("ada"), 1)] * 400, time)
+        chain.mine(time)
+    lock, busy, most = threading.Lock(), 0, []
+
+    class Counting(Rpc):
+        def batch(self, calls: Any, **options: Any) -> Any:
+            nonlocal busy
+            with lock:
+                busy += 1
+                most.append(busy)
+            try:
+                sleep(0.02)
+                return super().batch(calls, **options)
+            finally:
+                with lock:
+                    busy -= 1
+
+    node = Counting("http://model", transport=httpx.MockTransport(chain._answer))
+    source = Source(Endpoints([node]), chain.deployment())
+    assert [c.last.number for c in source.ranges(1, chain.head.number)][-1] == chain.head.number
+    assert max(most) == 3
+
+    def refuse(method: str, params: list[Any], result: Any) -> Any:
+        if method == "eth_getLogs" and len(result) > 500:
+            raise RefusedByNode("more than 500 logs")
+        return result
+
+    chain.tamper = refuse
+    source = Source(Endpoints([node]), chain.deployment())
+    chunks = list(source.ranges(1, chain.head.number))
+    assert sum(c.logs for c in chunks) == sum(len(b.logs) for b in chain.blocks)
+    assert [c.parent_hash for c in chunks[1:]] == [c.last.hash for c in chunks[:-1]]
+    node.close()
 
 
 def test_read__one_node_leaves_a_block_out__the_second_opinion_tells(
