@@ -30,6 +30,7 @@ from gateway.relay.waiting import (
     WAITING_OF_MEMBERS,
     WAITING_SELDOM,
 )
+from gateway.statements import Change
 from gateway.tables import batches, members, merchants, orders
 from wallet_sdk.deployment import Deployment
 
@@ -50,7 +51,7 @@ _HOLD_BACK = (
     .where(batches.c.id == bindparam("row_id"), batches.c.state == BatchState.OPEN.value)
     .values(reason=bindparam("why"), due_at=bindparam("due"), changed_at=bindparam("now"))
 )
-_TAKE = (
+_TAKE = Change(
     update(orders)
     .where(orders.c.id == bindparam("order_id"), orders.c.state == State.ACCEPTED.value)
     .values(state=State.BATCHED.value, batch_id=bindparam("into"), changed_at=bindparam("now"))
@@ -111,12 +112,19 @@ class Sealer:
     def _store(self, connection: Connection, new: Sequence[_NewBatch], now: int) -> None:
         statement = insert(batches).returning(batches.c.id, sort_by_parameter_order=True)
         numbers = connection.execute(statement, [batch.row for batch in new]).scalars().all()
-        rows = [
-            {"order_id": order_id, "into": number, "now": now}
-            for number, batch in zip(numbers, new, strict=True)
-            for order_id in batch.order_ids
-        ]
-        connection.execute(_TAKE, rows)
+        alone = []
+        for number, batch in zip(numbers, new, strict=True):
+            if len(batch.order_ids) == 1:
+                alone.append({"order_id": batch.order_ids[0], "into": number, "now": now})
+                continue
+            for part in parts(batch.order_ids):
+                taken = update(orders).where(
+                    orders.c.id.in_(part), orders.c.state == State.ACCEPTED.value
+                )
+                connection.execute(
+                    taken.values(state=State.BATCHED.value, batch_id=number, changed_at=now)
+                )
+        _TAKE(connection, alone)
 
     def _issue_batches(
         self, connection: Connection, waiting: Sequence[Any], points_max: int | None, now: int
