@@ -27,7 +27,7 @@ from gateway.relay.chain import Chain
 from gateway.relay.fees import FeePolicy
 from gateway.service import Gateway, open_custody
 from gateway.settings import Settings
-from gateway.tables import members, merchants
+from gateway.tables import attempts, batches, members, merchants, nonce_slots, orders
 from indexer import audit
 from indexer.database import open_mirror
 from indexer.sync import Indexer
@@ -130,6 +130,25 @@ class RelayTown:
             answers = self.gateway.accept_many(lines, idempotency_key=key)
         assert all(isinstance(answer, Accepted) for answer in answers)
         self.issued += count
+
+    def forget_after(self, newest: dict[str, int]) -> None:
+        """What was written after `newest` (row numbers by table) is lost, as after a restore."""
+        with self.gateway.database.write() as connection:
+            lost = select(func.count()).where(
+                batches.c.id > newest["batches"], batches.c.merchant_id == self.baker.number
+            )
+            again = merchants.c.next_nonce - connection.execute(lost).scalar_one()
+            connection.execute(merchants.update().values(next_nonce=again))
+            for table in (orders, batches, nonce_slots, attempts):
+                connection.execute(table.delete().where(table.c.id > newest[table.name]))
+
+    def newest_rows(self) -> dict[str, int]:
+        """The highest row number of each table that grows."""
+        with self.gateway.database.read() as connection:
+            return {
+                table.name: connection.execute(select(func.max(table.c.id))).scalar_one()
+                for table in (orders, batches, nonce_slots, attempts)
+            }
 
     def end_sessions(self) -> None:
         """Ends every session at the database but the one that asks."""
