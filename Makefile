@@ -43,7 +43,7 @@ gas: $(TEST_STAMP) ## measures gas beside OpenZeppelin and Solady, writes benchm
 bench: $(TEST_STAMP) ## all benchmarks, or one family: make bench ONLY=gateway (or mirror, audit); writes benchmarks/results.json
 	@$(PY) benchmarks/run.py $(if $(ONLY),--only $(ONLY)) $(ARGS)
 
-prove: $(TEST_STAMP) $(PROVE_STAMP) ## proofs of the contracts: slither, halmos, forge invariants, a sample of mutants (ARGS="--only PART" or --long)
+prove: $(TEST_STAMP) $(PROVE_STAMP) ## proofs of the contracts: slither, halmos, forge invariants (ARGS="--only PART" or --long)
 	@PROVE_BIN=$(abspath $(PROVE_VENV))/bin tools/run-proofs $(ARGS)
 
 soak: $(TEST_STAMP) ## the slow, seeded runs: faults, long invariants (SEED=n repeats one)
