@@ -16,6 +16,8 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, Select, create_engine, event, make_url, text
 
+from gateway.errors import SchemaUnknown
+
 MIGRATIONS = Path(__file__).parent / "migrations"
 SCHEMA = "orders"
 
@@ -132,13 +134,27 @@ def _prepare_sqlite(engine: Engine) -> None:
 
 
 def migrate(database: Database, revision: str = "head") -> None:
-    """Brings the schema up to `revision`, in one transaction."""
+    """Brings the schema up to `revision`, in one transaction; nothing where it is there already,
+    so that a role without the right to change tables can start a gateway.
+
+    Raises SchemaUnknown: the database was made by a newer program.
+    """
+    at = current_revision(database)
+    if at is not None and at not in _revisions():
+        raise SchemaUnknown(
+            f"the order book is at revision {at}, which this program does not know: it was made by "
+            "a newer one",
+            revision=at,
+        )
+    if revision == "head" and at == head_revision():
+        return
     with database.write() as connection:
         if database.is_postgres:
-            connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
-            # Two processes that start at once: the second waits, then finds nothing to do.
+            # Two processes that start at once: the second waits, then finds nothing to do. The
+            # schema itself comes after the lock: IF NOT EXISTS is no help against a race.
             connection.execute(text("SELECT pg_advisory_xact_lock(4607182418)"))
             _without_time_limit(connection)
+            connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
         config = _config()
         config.attributes["connection"] = connection
         command.upgrade(config, revision)
@@ -162,6 +178,11 @@ def head_revision() -> str:
     head = ScriptDirectory.from_config(_config()).get_current_head()
     assert head is not None
     return head
+
+
+def _revisions() -> set[str]:
+    script = ScriptDirectory.from_config(_config())
+    return {one.revision for one in script.walk_revisions()}
 
 
 def _config() -> Config:

@@ -42,6 +42,7 @@
         │   ├── LeaseLost             503  another process does this work now
         │   └── Closed                503  an incident keeps this closed until somebody acts
         ├── SettingsWrong             500  a setting that cannot be followed; said at start
+        ├── SchemaUnknown             500  the database belongs to a newer program; said at start
         └── CustodyError              500  a secret cannot be opened; never carries the secret
             ├── MasterKeyUnsafe       500
             ├── SecretDamaged         500
@@ -317,6 +318,12 @@ class Closed(NotReady):
     """An incident keeps accepting or relaying closed until a person has acted."""
 
     code = "closed"
+
+
+class SchemaUnknown(GatewayError):
+    """The order book was brought to a revision that this program does not know."""
+
+    code = "schema_unknown"
 
 
 class CustodyError(GatewayError):

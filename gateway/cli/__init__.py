@@ -6,7 +6,18 @@ JSON object. Exit codes: 0 done, 1 a check found a difference, 2 it could not be
 
 import typer
 
-from gateway.cli import deploy, imports, keys, merchant, operator, reconcile, relay, serve, webhooks
+from gateway.cli import (
+    deploy,
+    imports,
+    keys,
+    merchant,
+    migrate,
+    operator,
+    reconcile,
+    relay,
+    serve,
+    webhooks,
+)
 from gateway.demo.cli import demo
 from gateway.embedded.cli import app as chain_app
 from indexer.cli import register as register_index
@@ -22,6 +33,7 @@ app = typer.Typer(
 app.command("demo")(demo)
 app.command("serve")(serve.serve)
 app.command("deploy")(deploy.deploy)
+app.command("migrate")(migrate.migrate)
 app.command("import")(imports.import_)
 app.add_typer(merchant.app, name="merchant")
 app.add_typer(operator.app, name="operator")
