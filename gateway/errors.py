@@ -42,6 +42,7 @@
         │   ├── LeaseLost             503  another process does this work now
         │   └── Closed                503  an incident keeps this closed until somebody acts
         ├── SettingsWrong             500  a setting that cannot be followed; said at start
+        ├── BackupFailed              500  a copy that is not complete, or not what was copied
         ├── SchemaUnknown             500  the database belongs to a newer program; said at start
         └── CustodyError              500  a secret cannot be opened; never carries the secret
             ├── MasterKeyUnsafe       500
@@ -324,6 +325,12 @@ class SchemaUnknown(GatewayError):
     """The order book was brought to a revision that this program does not know."""
 
     code = "schema_unknown"
+
+
+class BackupFailed(GatewayError):
+    """The copy is not complete, was changed since, or would overwrite a network."""
+
+    code = "backup_failed"
 
 
 class CustodyError(GatewayError):

@@ -86,7 +86,8 @@ def _gateway(settings: Settings, rpc_url: str, *, match: bool = True) -> Iterato
         rpc = stack.enter_context(nodes_of(rpc_url, deployment))
         database, custody = open_custody(settings)
         stack.callback(database.close)
-        mirror = open_mirror(settings.mirror_dsn)
+        # Tables of the mirror are the indexer's to make: a gateway of another version must not.
+        mirror = open_mirror(settings.mirror_dsn, create=False)
         stack.callback(mirror.dispose)
         gateway = Gateway(
             settings,

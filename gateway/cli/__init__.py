@@ -7,6 +7,7 @@ JSON object. Exit codes: 0 done, 1 a check found a difference, 2 it could not be
 import typer
 
 from gateway.cli import (
+    backup,
     deploy,
     imports,
     keys,
@@ -34,6 +35,8 @@ app.command("demo")(demo)
 app.command("serve")(serve.serve)
 app.command("deploy")(deploy.deploy)
 app.command("migrate")(migrate.migrate)
+app.command("backup")(backup.backup)
+app.command("restore")(backup.restore)
 app.command("import")(imports.import_)
 app.add_typer(merchant.app, name="merchant")
 app.add_typer(operator.app, name="operator")
