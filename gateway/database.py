@@ -95,6 +95,8 @@ def _open(url: str, idle_max_s: float) -> Engine:
         parsed.set(drivername="postgresql+psycopg"),
         pool_size=10,
         max_overflow=20,
+        # Who gets no connection in this time is told to come back.
+        pool_timeout=LOCK_WAIT_MS / 1000,
         pool_pre_ping=True,
         connect_args={
             "options": f"-csearch_path={SCHEMA} -clock_timeout={LOCK_WAIT_MS} "

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from gateway import faults, ids
 from gateway.books import Books
@@ -181,7 +182,7 @@ class AcceptWriter:
         else:
             log.error("a request could not be stored: %s", type(error).__name__)
             reason: Exception = error
-            if isinstance(error, OperationalError):
+            if isinstance(error, OperationalError | PoolTimeout):
                 reason = NotReady("the order book cannot be written now; nothing was stored")
             self._fail(group, reason)
 

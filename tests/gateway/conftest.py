@@ -11,26 +11,20 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import insert
 
-from gateway import ids
 from gateway.auth.keys import Role, new_key
 from gateway.auth.rotation import rotate_key
-from gateway.books import Position
 from gateway.custody import Custody, MasterRing, MasterSources
 from gateway.database import Database, migrate
 from gateway.model import NewMerchant
 from gateway.network import Network, open_network
 from gateway.settings import Settings
-from gateway.tables import api_keys, members, merchants, metadata
+from gateway.tables import api_keys, metadata
 from tests.gateway.helpers import (
     NOON,
     House,
-    SetClock,
     Town,
-    WrittenBooks,
-    member_row,
-    merchant_row,
+    house_on,
     serving,
-    writer_of,
 )
 from tests.gateway.node import TOWNS
 
@@ -77,28 +71,8 @@ def custody(database: Database, tmp_path: Path) -> Custody:
 
 @pytest.fixture
 def house(database: Database) -> Iterator[House]:
-    books, clock = WrittenBooks(), SetClock()
-    merchant_ids, member_ids = ids.new_ids(2, NOON), ids.new_ids(3, NOON)
-    with database.write() as connection:
-        connection.execute(
-            insert(merchants),
-            [merchant_row(n + 1, raw) for n, raw in enumerate(merchant_ids)],
-        )
-        connection.execute(
-            insert(members), [member_row(n + 1, raw) for n, raw in enumerate(member_ids)]
-        )
-    books.positions = {1: Position(1_100_000, 0), 2: Position(0, 0)}
-    writer = writer_of(database, books, clock)
-    writer.start()
-    yield House(
-        database,
-        books,
-        clock,
-        writer,
-        *(ids.encode(ids.MERCHANT, raw) for raw in merchant_ids),
-        *(ids.encode(ids.MEMBER, raw) for raw in member_ids),
-    )
-    writer.stop()
+    with house_on(database) as found:
+        yield found
 
 
 @pytest.fixture(scope="session", autouse=True)

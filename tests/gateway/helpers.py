@@ -12,12 +12,15 @@ from dataclasses import dataclass, field
 import httpx
 import uvicorn
 from fastapi import FastAPI
+from sqlalchemy import insert
 
+from gateway import ids
 from gateway.books import Effect, Head, Position
 from gateway.database import Database
 from gateway.model import Member, Merchant
 from gateway.network import Network
 from gateway.orders.writer import AcceptWriter
+from gateway.tables import members, merchants
 
 NOON = 1_800_000_000
 
@@ -138,6 +141,35 @@ def writer_of(database: Database, books: WrittenBooks, clock: SetClock) -> Accep
     return AcceptWriter(
         database, books, clock, group_requests_max=256, group_wait_ms=5, queue_requests_max=4096
     )
+
+
+@contextmanager
+def house_on(database: Database) -> Iterator[House]:
+    """An order book on this database, with its accept writer running."""
+    books, clock = WrittenBooks(), SetClock()
+    merchant_ids, member_ids = ids.new_ids(2, NOON), ids.new_ids(3, NOON)
+    with database.write() as connection:
+        connection.execute(
+            insert(merchants),
+            [merchant_row(n + 1, raw) for n, raw in enumerate(merchant_ids)],
+        )
+        connection.execute(
+            insert(members), [member_row(n + 1, raw) for n, raw in enumerate(member_ids)]
+        )
+    books.positions = {1: Position(1_100_000, 0), 2: Position(0, 0)}
+    writer = writer_of(database, books, clock)
+    writer.start()
+    try:
+        yield House(
+            database,
+            books,
+            clock,
+            writer,
+            *(ids.encode(ids.MERCHANT, raw) for raw in merchant_ids),
+            *(ids.encode(ids.MEMBER, raw) for raw in member_ids),
+        )
+    finally:
+        writer.stop()
 
 
 def address_of_member(number: int) -> bytes:
