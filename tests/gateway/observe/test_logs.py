@@ -77,13 +77,14 @@ def test_configure__as_json__takes_the_place_of_other_handlers() -> None:
     try:
         logs.configure(Settings(log_format="json", log_level="warning"), stream)
         logging.getLogger("gateway.test").info("not told")
-        logging.getLogger("uvicorn.error").warning("told")
+        logging.getLogger("some.library").warning("told")
     finally:
         logging.captureWarnings(False)
-        root.handlers[:], root.level = before, level
+        root.handlers[:] = before
+        root.setLevel(level)
     (line,) = lines(stream)
     assert line["event"] == "told"
-    assert (line["level"], line["logger"]) == ("warning", "uvicorn.error")
+    assert (line["level"], line["logger"]) == ("warning", "some.library")
     assert line["at"].endswith("Z")
 
 
