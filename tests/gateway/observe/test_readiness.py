@@ -50,7 +50,7 @@ def test_readyz__each_part_gone__is_the_one_named(
             assert part in wrong(town)
             assert set(wrong(town)) <= {part, "mirror"}
     with monkeypatch.context() as patch:
-        patch.setattr(found.relay, "stopped_by", "block 7 was final and is another one now")
+        patch.setattr(found.relay, "_stopped_by", "block 7 was final and is another one now")
         assert wrong(town) == {"relay": "block 7 was final and is another one now"}
 
 
@@ -95,7 +95,7 @@ def test_readyz__not_ready__answers_503_with_all_parts(
     town: Town, gateway: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     time.sleep(1.1)  # the last look is kept for a second
-    monkeypatch.setattr(town.network.gateway.relay, "stopped_by", "somebody has to look")
+    monkeypatch.setattr(town.network.gateway.relay, "_stopped_by", "somebody has to look")
     answer = town.client.get("/readyz")
     assert answer.status_code == 503
     assert set(answer.json()) == PARTS
