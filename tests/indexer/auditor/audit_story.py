@@ -221,6 +221,23 @@ def _offices(town: Town) -> None:
         (eve, calls.discard(FLORIST)),
     )
     each((operator, calls.propose_coalition(key("a second draft").address)))
+    manager, passes = (town.deployment.addresses[n] for n in ("AccessManager", "MembershipPass"))
+    clerk, guest = key("clerk").address, key("guest").address
+    grant, close = "grantRole(uint64,address,uint32)", "setTargetClosed(address,bool)"
+    roles = (
+        ((grant, 77, clerk, 0), (grant, 77, guest, 3_600), (close, passes, 1)),
+        (
+            (grant, 77, clerk, 7_200),
+            ("revokeRole(uint64,address)", 77, guest),
+            ("setRoleAdmin(uint64,uint64)", 77, 5),
+            ("setRoleGuardian(uint64,uint64)", 77, 6),
+            ("setGrantDelay(uint64,uint32)", 77, 60),
+            ("setTargetAdminDelay(address,uint32)", key("nothing").address, 60),
+            (close, passes, 0),
+        ),
+    )
+    for steps in roles:
+        each(*((operator, erc20(manager, *step)) for step in steps))
 
 
 def _later_epochs(town: Town) -> None:

@@ -89,6 +89,9 @@ STATE_HARMS = {
     "(SELECT merchant, MAX(id) FROM merchants WHERE merchant = 2)",
     "till key": "UPDATE till_keys SET active = 0 WHERE (key, id) = "
     "(SELECT key, id FROM till_keys WHERE active = 1 ORDER BY id DESC LIMIT 1)",
+    "member added": "INSERT INTO members (account, id, is_member) VALUES (x'"
+    + "cd" * 20
+    + "', 5000001, 1)",
     "pass": "UPDATE passes SET tier = 3 WHERE (programme, member, id) = "
     "(SELECT programme, member, id FROM passes ORDER BY id DESC LIMIT 1)",
     "month": "UPDATE merchant_months SET paid = paid + 1 WHERE (merchant, month) = "
