@@ -39,7 +39,7 @@ def test_schemathesis__all_checks__finds_nothing(
         "--max-examples",
         "25",
         "--max-time",
-        "150",
+        "90",
         "--seed",
         str(seed),
         "--include-path-regex",
