@@ -257,7 +257,7 @@ def test_post__body_that_drips__does_not_undo_the_status(
         slowly(2)(handler)
 
     receiver.otherwise = drip
-    assert post(receiver.url, patience_s=1.5).outcome == "delivered"
+    assert post(receiver.url, patience_s=10).outcome == "delivered"
 
 
 # ---- what arrives
