@@ -96,6 +96,9 @@ class RelayTown:
     gateway: Gateway
     indexer: Indexer
     zygote: Zygote
+    # Of the relay processes; this one keeps the default, so that a busy machine ends no session of
+    # its own.
+    lease_s: float
     baker: Merchant = field(init=False)
     people: list[Member] = field(init=False)
     issued: int = 0
@@ -109,7 +112,7 @@ class RelayTown:
             "finality": CONFIRMATIONS,
             "fee_cap_wei": 0,
             "relay_interval_s": 0.05,
-            "lease_s": self.settings.lease_s,
+            "lease_s": self.lease_s,
             "relayers": self.settings.relayers,
         }
         return self.zygote.fork(given | settings, self.url, fault)
@@ -196,7 +199,9 @@ class RelayTown:
 
 
 @contextmanager
-def open_town(folder: Path, postgres_url: str, **given: Any) -> Iterator[RelayTown]:
+def open_town(
+    folder: Path, postgres_url: str, *, lease_s: float, **given: Any
+) -> Iterator[RelayTown]:
     """A deployed network with a funded baker and four members, at rest, nobody relaying."""
     secret = SecretStr(postgres_url)
     settings = Settings(
@@ -237,7 +242,7 @@ def open_town(folder: Path, postgres_url: str, **given: Any) -> Iterator[RelayTo
             advance_mirror=indexer.run_once,
         )
         zygote = Zygote()
-        town = RelayTown(url, node, settings, gateway, indexer, zygote)
+        town = RelayTown(url, node, settings, gateway, indexer, zygote, lease_s)
         try:
             town.baker = gateway.onboard_merchants(
                 [NewMerchant("Baker", "baker", deposit=10**9)], mine=mine
