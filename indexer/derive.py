@@ -162,7 +162,7 @@ def _derive_versions(conn: Connection, network: Network) -> None:
             log = read_other(row.id, row.position, row.contract, bytes(row.topics), bytes(row.data))
             if (t.block_of(log.id), log.position) != transaction:
                 if sum(map(len, batch.appended.values())) >= _EVENTS_PER_STEP:
-                    # Not earlier: a recovery changes rows of its own transaction.
+                    # Not within a transaction: its logs are read together.
                     _write(conn, batch)
                 transaction = (t.block_of(log.id), log.position)
                 clearing.new_transaction()

@@ -60,14 +60,12 @@ class Clearing:
         self.merchants = Versions(conn, t.merchants)
         self.members = Versions(conn, t.members)
         self.passes = Versions(conn, t.passes)
-        # Passes burnt and minted in the transaction at hand, until a recovery joins them.
-        self._burnt: list[Row] = []
-        self._minted: list[tuple[int, Row]] = []
+        # The pass that the newest log about passes burnt.
+        self._burnt: Row | None = None
 
     def new_transaction(self) -> None:
         """What one transaction did with passes does not join with the next one's."""
-        self._burnt.clear()
-        self._minted.clear()
+        self._burnt = None
 
     def event(self, log: Other, time: int, month: int) -> None:
         """Appends the log's row and whatever it changes."""
@@ -221,16 +219,19 @@ class Clearing:
         self._version(t.members, row)
 
     def _pass_moved(self, log: Other, time: int) -> None:
+        """A recovery burns a pass and mints it in the very next log, with tier and joining time."""
         v = log.values
         key = _token(v["token_id"])
         if v["to"] == _ZERO:
             before = self.passes.newest(*key)
             tier, joined_at = (0, time) if before is None else before[4:6]
             row = (*key, log.id, False, tier, joined_at)
-            self._burnt.append(row)
+            self._burnt = row
         else:
-            row = (*key, log.id, True, 0, time)
-            self._minted.append((len(self._appended[t.passes]), row))
+            burnt, self._burnt = self._burnt, None
+            follows = burnt is not None and (burnt[0], burnt[2] + 1) == (key[0], log.id)
+            tier, joined_at = burnt[4:6] if burnt is not None and follows else (0, time)
+            row = (*key, log.id, True, tier, joined_at)
         self.passes.put(key, row)
         self._version(t.passes, row)
 
@@ -242,16 +243,6 @@ class Clearing:
         self.passes.put(key, row)
         self._version(t.passes, row)
 
-    def _recovered(self, log: Other, _time: int) -> None:
-        """A recovery burns passes and mints them anew with tier and joining time."""
-        member, recovery = log.values["member"], log.values["recovery"]
-        for at, minted in self._minted:
-            for burnt in self._burnt:
-                if burnt[:2] == (minted[0], member) and minted[1] == recovery:
-                    row = (*minted[:4], *burnt[4:6])
-                    self._appended[t.passes][at] = row
-                    self.passes.put(row[:2], row)
-
 
 # Not on the object: bound methods there would make a cycle, and the rows wait for the collector.
 _HANDLERS: Final[Mapping[tuple[str, str], Callable[[Clearing, Other, int], None]]] = {
@@ -261,7 +252,6 @@ _HANDLERS: Final[Mapping[tuple[str, str], Callable[[Clearing, Other, int], None]
     ("Coalition", "TillKeySet"): Clearing._till_key,
     ("Coalition", "TermsSet"): Clearing._terms,
     ("Coalition", "EpochClosed"): Clearing._closed,
-    ("Coalition", "Recovered"): Clearing._recovered,
     ("Points", "MemberSet"): Clearing._member,
     ("Points", "CoalitionChanged"): Clearing._succession,
     ("MembershipPass", "Transfer"): Clearing._pass_moved,

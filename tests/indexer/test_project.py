@@ -249,3 +249,34 @@ def test_fold__a_recovery__gives_the_new_pass_tier_and_joining_time(
         assert (held.tier, held.joined_at) == (3, joined_at)
         assert queries.member_pass(conn, ADA) is None
         assert queries.head(conn).members == 1
+
+
+def test_fold__a_programmes_pass_after_a_recovery__keeps_tier_and_joining_time(
+    chain: ModelChain, mirror: Engine
+) -> None:
+    """It is brought over by anybody's call, later, and no event of the Coalition says so."""
+    programme = 7 << 160
+    old, new = programme | int(ADA, 16), programme | int(BOB, 16)
+    minted = {"from_": ZERO_ADDRESS, "to": ADA, "token_id": old}
+    chain.pending.append(
+        [
+            encode(sdk.PassTransfer, "MembershipPass", **minted),
+            encode(sdk.TierSet, "MembershipPass", token_id=old, tier=2),
+        ]
+    )
+    chain.mine()
+    enrolled_at = chain.head.time
+    burnt = {"from_": ADA, "to": ZERO_ADDRESS, "token_id": old}
+    followed = {"from_": ZERO_ADDRESS, "to": BOB, "token_id": new}
+    chain.pending.append(
+        [
+            encode(sdk.PassTransfer, "MembershipPass", **burnt),
+            encode(sdk.PassTransfer, "MembershipPass", **followed),
+        ]
+    )
+    chain.mine()
+    follow(chain, mirror)
+    with mirror.connect() as conn:
+        held = queries.member_pass(conn, BOB, programme=7)
+        assert (held.tier, held.joined_at) == (2, enrolled_at)
+        assert queries.member_pass(conn, ADA, programme=7) is None
