@@ -10,6 +10,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Match
 
 from gateway.errors import GatewayError, NotReady
 from indexer.errors import CursorInvalid
@@ -98,17 +99,27 @@ def install(app: FastAPI) -> None:
         return _of_validation(error)
 
     @app.exception_handler(HTTPException)
-    async def _http(_request: Request, error: HTTPException) -> Response:
+    async def _http(request: Request, error: HTTPException) -> Response:
         # The framework wraps what reading the body raised.
         if isinstance(error.__cause__, GatewayError):
             return of_error(error.__cause__)
         code = FRAMEWORK_CODES.get(error.status_code, ("http_error", ""))[0]
-        return problem(error.status_code, code, str(error.detail), headers=error.headers)
+        headers = {name.lower(): value for name, value in (error.headers or {}).items()}
+        if error.status_code == 405:
+            headers["allow"] = ", ".join(_methods(request))
+        return problem(error.status_code, code, str(error.detail), headers=headers)
 
     @app.exception_handler(Exception)
     async def _unexpected(_request: Request, error: Exception) -> Response:
         log.exception("unexpected", exc_info=error)
         return problem(500, "internal", "something here is broken; it is being noted")
+
+
+def _methods(request: Request) -> list[str]:
+    """The methods of the request's path; the framework names those of one of its routes alone."""
+    routes = request.app.routes
+    asked = {m: {**request.scope, "method": m} for m in ("DELETE", "GET", "PATCH", "POST", "PUT")}
+    return [m for m, s in asked.items() if any(r.matches(s)[0] is Match.FULL for r in routes)]
 
 
 def _of_validation(error: RequestValidationError) -> Response:

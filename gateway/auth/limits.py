@@ -18,6 +18,8 @@ from gateway.database import Database
 SUPPLY_S = 0.1
 """Worth of tokens that a process fetches at once; what it does not use in a second is lost."""
 SUPPLY_KEPT_S = 1.0
+FETCHES_AT_ONCE = 16
+"""Of different keys, more or less: keys share these locks by their names."""
 KEYS_MAX = 50_000
 """Keys remembered in a process, about 10 MB; then all are forgotten and begin anew."""
 
@@ -60,6 +62,9 @@ class RateLimits:
         self._members = members
         self._buckets: dict[str, _Bucket] = {}
         self._lock = threading.Lock()
+        # One fetch of a key at a time: all who find the supply used up would each fetch one, and
+        # empty the shared bucket for tokens that nobody uses.
+        self._fetching = tuple(threading.Lock() for _ in range(FETCHES_AT_ONCE))
 
     @classmethod
     def of_process(cls, rate: Rate) -> "RateLimits":
@@ -93,7 +98,12 @@ class RateLimits:
 
         0, or the seconds to wait. Raises what the database raises.
         """
-        rate = self.rate_of(role)
+        with self._fetching[hash(name) % FETCHES_AT_ONCE]:
+            # Who waited may find what the one before has fetched.
+            found = self.take(name, role)
+            return self._fetch(name, self.rate_of(role)) if found is None else found
+
+    def _fetch(self, name: str, rate: Rate) -> float:
         supply = max(1, math.floor(rate.per_s * SUPPLY_S))
         assert self._database is not None
         with self._database.write() as connection:

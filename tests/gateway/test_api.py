@@ -231,6 +231,8 @@ def test_bulk__too_many_lines__is_refused(town: Town) -> None:
 def test_unknown_route__is_a_problem(town: Town) -> None:
     refused(town.get("/v1/nothing"), 404, "not_found")
     refused(town.client.delete("/v1/orders"), 405, "method_not_allowed")
+    # Each method of a path is a route of its own; the answer names all of them.
+    assert town.client.delete("/v1/merchants").headers["allow"] == "GET, POST"
 
 
 # ---- the good path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -215,3 +216,18 @@ def test_limits__of_two_processes__are_one(database: Database) -> None:
     else:
         # SQLite has one process, so each of these counts for itself.
         assert all(40 <= count <= most for count in counts)
+
+
+def test_limits__many_find_the_supply_used_up__one_fetches_for_all(database: Database) -> None:
+    """Else each would fetch a supply, and requests far under the rate would be sent away."""
+    rate = Rate(per_s=1_000, burst=400)
+    limits = RateLimits(database, rate, rate)
+    found_none = threading.Barrier(32)
+
+    def ask(_: int) -> float:
+        wait_s = limits.take("key", Role.MERCHANT)
+        found_none.wait(timeout=30)
+        return limits.fetch("key", Role.MERCHANT) if wait_s is None else wait_s
+
+    with ThreadPoolExecutor(32) as pool:
+        assert set(pool.map(ask, range(32))) == {0}
