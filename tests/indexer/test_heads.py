@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -32,13 +33,13 @@ class Speaker:
         self.subscribed = threading.Event()
         self.url = ""
 
-    def serve_one(self, socket: ServerConnection) -> None:
-        assert json.loads(socket.recv())["params"] == ["newHeads"]
-        socket.send('{"jsonrpc":"2.0","id":1,"result":"0x1"}')
-        self.listeners.append(socket)
+    def serve_one(self, peer: ServerConnection) -> None:
+        assert json.loads(peer.recv())["params"] == ["newHeads"]
+        peer.send('{"jsonrpc":"2.0","id":1,"result":"0x1"}')
+        self.listeners.append(peer)
         self.subscribed.set()
         with contextlib.suppress(Exception):
-            socket.recv()
+            peer.recv()
 
     def say(self, text: str = '{"method":"eth_subscription"}', times: int = 1) -> None:
         for _ in range(times):
@@ -46,7 +47,8 @@ class Speaker:
 
     def cut(self) -> None:
         self.subscribed.clear()
-        self.listeners[-1].socket.close()
+        # Closing alone tells the other side nothing while a thread of ours still reads.
+        self.listeners[-1].socket.shutdown(socket.SHUT_RDWR)
 
 
 @pytest.fixture

@@ -36,7 +36,7 @@ def test_order__traced__has_accept_seal_send_and_mined_under_its_id(town: Town) 
     end = tracing.use(traces)
     try:
         order = town.post(
-            "/v1/issuances", {"member": town.cleo.id, "points": 3, "reference": fresh("till")}
+            "/v1/issuances", {"member": town.ada.id, "points": 3, "reference": fresh("till")}
         ).json()
         town.network.gateway.drain()
     finally:
