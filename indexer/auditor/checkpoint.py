@@ -1,13 +1,15 @@
 """The replayed state as a file, so that a re-audit costs only what is new.
 
 JSON without pickling: a file somebody else wrote can be wrong, but it can run nothing. What the
-file says is believed (and said so in the report) unless a published head carries its digest.
+file says is believed (and said so in the report) unless a published head carries its digest. The
+leaves of storage in it are never believed: they save asking, or they are of no use (`recall`).
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, Final, get_args, get_origin, get_type_hints
@@ -19,6 +21,17 @@ from indexer.auditor.errors import InputInvalid
 from indexer.auditor.ledger import Ledger
 
 SCHEMA: Final = 2
+Leaves = Mapping[bytes, Mapping[bytes, bytes]]
+"""By contract: the raw value of each leaf of its storage trie, by hashed slot."""
+_UNREADABLE: Final = (
+    OSError,
+    orjson.JSONDecodeError,
+    KeyError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    OverflowError,
+)
 _NOT_STATE: Final = frozenset(("counts", "flows", "touched"))
 
 
@@ -77,9 +90,15 @@ def state_digest(ledger: Ledger) -> bytes:
     return keccak(orjson.dumps(state, option=orjson.OPT_SORT_KEYS))
 
 
-def save(path: Path, ledger: Ledger, deployment: bytes) -> None:
-    """Writes the state beside `path` first, so that a crash leaves the old one whole."""
+def save(path: Path, ledger: Ledger, deployment: bytes, leaves: Leaves | None = None) -> None:
+    """Writes the state beside `path` first, so that a crash leaves the old one whole. `leaves`: of
+    the contracts' storage, for the next audit to ask for less; they need not be of this block.
+    """
     content = {"schema": SCHEMA, "deployment": "0x" + deployment.hex(), "state": _plain(ledger)}
+    content["leaves"] = {
+        "0x" + address.hex(): {key.hex(): value.hex() for key, value in found.items()}
+        for address, found in (leaves or {}).items()
+    }
     new = path.with_name(path.name + ".new")
     with new.open("wb") as file:
         file.write(orjson.dumps(content))
@@ -94,14 +113,33 @@ def load(path: Path, deployment: bytes) -> Ledger | None:
     """
     if not path.exists():
         return None
-    try:
+    with _reading(path):
         content = orjson.loads(path.read_bytes())
         if content["schema"] != SCHEMA:
             raise InputInvalid(f"{path} is of another version: remove it and audit anew")
         if content["deployment"] != "0x" + deployment.hex():
             raise InputInvalid(f"{path} is of another deployment file")
         ledger = _typed(Ledger, content["state"])
-    except (OSError, orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
-        raise InputInvalid(f"{path} is no saved state of this auditor: {error!r}") from error
     assert isinstance(ledger, Ledger)
     return ledger
+
+
+def load_leaves(path: Path) -> dict[bytes, dict[bytes, bytes]]:
+    """The leaves in the same file; none where an older auditor wrote it. Raises InputInvalid."""
+    with _reading(path):
+        kept = orjson.loads(path.read_bytes()).get("leaves", {})
+        return {
+            bytes.fromhex(address[2:]): {
+                int(key, 16).to_bytes(32, "big"): bytes.fromhex(value)
+                for key, value in found.items()
+            }
+            for address, found in kept.items()
+        }
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except _UNREADABLE as error:
+        raise InputInvalid(f"{path} is no saved state of this auditor: {error!r}") from error

@@ -15,13 +15,13 @@ branches of a large trie.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Set
 from typing import Final
 
 from indexer.auditor.codec import Node, keccak
-from indexer.auditor.tries import unprefix
+from indexer.auditor.tries import from_nibbles, unprefix
 
-_ZERO_LEAF: Final = b"\x80"
+ZERO_LEAF: Final = b"\x80"
 HASHES_MAX: Final = 6_000_000
 """Made-up slots tried in one audit, about ten seconds: enough for some branches of five nibbles."""
 
@@ -33,7 +33,7 @@ class Completeness:
         self._known: set[bytes] = set()
         self._seen: set[bytes] = set()
         self._pointed_at: dict[bytes, bytes] = {}
-        self._leaves: set[bytes] = set()
+        self.leaves: dict[bytes, bytes] = {}
 
     def know(self, key: bytes) -> None:
         """A slot that the replay knows, by its hashed key."""
@@ -55,8 +55,8 @@ class Completeness:
         is_leaf, part = unprefix(node[0])
         if not is_leaf:
             self._follow(prefix + part, node[1])
-        elif node[1] != _ZERO_LEAF:
-            self._leaves.add(bytes.fromhex((prefix + part).hex()[1::2]))
+        elif isinstance(node[1], bytes):
+            self.leaves[from_nibbles(prefix + part)] = node[1]
 
     def _follow(self, prefix: bytes, below: Node) -> None:
         if isinstance(below, list):
@@ -70,7 +70,12 @@ class Completeness:
 
     def unexplained(self) -> list[bytes]:
         """Hashed keys of slots that hold something and that no log explains."""
-        return sorted(self._leaves - self._known)
+        return unexplained(self.leaves, self._known)
+
+
+def unexplained(leaves: Mapping[bytes, bytes], known: Set[bytes]) -> list[bytes]:
+    """Keys that hold something, and that are not known."""
+    return sorted(k for k, value in leaves.items() if value != ZERO_LEAF and k not in known)
 
 
 class Prefixes:

@@ -99,6 +99,8 @@ def opening_state(
     limit = outcome.last if options.first is None else options.first - 1
     if saved is not None and saved.block <= limit:
         outcome.resumed_at = saved.block
+        assert options.state is not None
+        outcome.leaves = checkpoint.load_leaves(options.state)
         same = [head for head in published if head.block == saved.block]
         if same:
             heads.check_hash(same[0], saved.block_hash)

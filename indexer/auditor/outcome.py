@@ -59,6 +59,8 @@ class Outcome:
     seconds: float = 0.0
     events_replayed: int = 0
     zero_leaves: int = 0
+    leaves: dict[bytes, dict[bytes, bytes]] = field(default_factory=dict)
+    """Raw values by hashed slot, by contract: as the saved state had them, then as proven last."""
     asset_is_receipt: bool = False
     asset_mapping: int | None = None
     """Of somebody's token: the mapping in whose storage the Coalition's balance was proven."""

@@ -147,8 +147,8 @@ class Audit:
                     outcome.header = block.header
                     total = outcome.last - outcome.first + 1
                     self._progress("blocks", ledger.block - outcome.first + 1, total)
-                    if self._state_file and time.monotonic() - saved_at > _SAVE_EVERY_S:
-                        checkpoint.save(self._state_file, ledger, self._network.digest)
+                    if time.monotonic() - saved_at > _SAVE_EVERY_S:
+                        self._save(ledger)
                         saved_at = time.monotonic()
             except CoalitionUnknown as successor:
                 # Its logs were not decoded: read on from this block with its address known.
@@ -168,6 +168,11 @@ class Audit:
     def _state_file(self) -> Path | None:
         # A state whose figures begin in the middle is nothing to go on from.
         return self._options.state if self._options.first is None else None
+
+    def _save(self, ledger: Ledger) -> None:
+        if self._state_file is not None:
+            leaves = self.outcome.leaves
+            checkpoint.save(self._state_file, ledger, self._network.digest, leaves)
 
     def _check_resumed(self, ledger: Ledger) -> None:
         """The chain still has the block of the saved state. Raises Broken, CannotRun."""
@@ -243,8 +248,6 @@ class Audit:
         outcome, network = self.outcome, self._network
         header = outcome.header
         assert header is not None
-        if self._state_file is not None:
-            checkpoint.save(self._state_file, ledger, network.digest)
         with self._timed("laws") as check:
             outcome.laws = laws_of(ledger, network.schedule, network.face_value)
             outcome.money = money_of(ledger, network.schedule, network.face_value)
@@ -253,7 +256,11 @@ class Audit:
                     fact = f"law {law.number}: {law.name}"
                     check.broken(Broken("laws", ledger.block, fact, law.right, law.left).finding)
             check.held(len(outcome.laws), "laws")
-        check_state_of_chain(self._rpc, outcome, header, self._coalitions, self._progress)
+        try:
+            check_state_of_chain(self._rpc, outcome, header, self._coalitions, self._progress)
+        finally:
+            # The blocks were read, whatever became of the proofs.
+            self._save(ledger)
         if self._options.calls:
             self._check_calls(ledger)
         if self._heads:

@@ -17,6 +17,7 @@ from indexer.auditor.headers import Header
 from indexer.auditor.ledger import Ledger
 from indexer.auditor.network import NetworkFile, immutables_of
 from indexer.auditor.outcome import Outcome
+from indexer.auditor.recall import Storage, recall
 from indexer.auditor.roles import role_facts
 from indexer.auditor.source import Rpc
 from indexer.auditor.storage import Fact, StorageProver
@@ -92,24 +93,36 @@ def check_state_of_chain(
     ledger = outcome.ledger
     assert ledger is not None
     made_up = MadeUpSlots()
+    recalled = 0
     for name, address, facts in _contracts(outcome.network, ledger):
         if name == "BankReceipt" and not outcome.asset_is_receipt:
             outcome.asset_mapping = mapping_that_holds(prover, address, ledger)
             continue  # somebody's token: its layout is not ours to know
-        completeness = Completeness()
-        asked = _with_progress(facts, progress)
-        for broken in prover.check(asked, completeness):
-            if len(storage.findings) < _FINDINGS_MAX:
-                storage.broken(broken.finding)
+        touched = partial(touched_slots, name, ledger, outcome.network.schedule)
+        found = None
+        if kept := outcome.leaves.get(address):
+            facts = list(facts)
+            found = recall(prover, address, facts, touched, kept)
+        if found is not None:
+            recalled += 1
+        else:
+            asked = _with_progress(facts, progress)
+            found = _prove_all(prover, address, asked, touched, made_up)
+        for broken in found.broken[: _FINDINGS_MAX - len(storage.findings)]:
+            storage.broken(broken.finding)
         if prover.refusal is None:
-            touched = partial(touched_slots, name, ledger, outcome.network.schedule)
-            closed = _open_branches(prover, address, completeness, touched, made_up)
-            _check_complete(name, completeness, closed, header.number, complete)
+            _check_complete(name, found, header.number, complete)
+            outcome.leaves[address] = found.leaves
     if prover.refusal is not None:
         why = f"the node gives no proofs at block {header.number}: {prover.refusal}"
         storage.note = complete.note = why
     else:
         notes = []
+        if recalled:
+            notes.append(
+                f"{prover.asked:,} were asked for; leaves kept with the saved state make the "
+                f"roots of {recalled} contracts with them"
+            )
         if prover.zero_leaves:
             notes.append(f"{prover.zero_leaves:,} zeros were shown by a leaf, as anvil keeps them")
         if outcome.asset_is_receipt:
@@ -173,10 +186,29 @@ def _open_branches(
     return 0
 
 
-def _check_complete(
-    name: str, completeness: Completeness, closed: int, number: int, check: Check
-) -> None:
-    keys = completeness.unexplained()
+def _prove_all(
+    prover: StorageProver,
+    address: bytes,
+    facts: Iterable[Fact],
+    touched: Callable[[], Iterator[int]],
+    made_up: MadeUpSlots,
+) -> Storage:
+    """Every slot by its proof."""
+    completeness = Completeness()
+    broken: list[Broken] = []
+    for found in prover.check(facts, completeness):
+        if len(broken) < _FINDINGS_MAX:
+            broken.append(found)
+    closed = 0
+    if prover.refusal is None:
+        closed = _open_branches(prover, address, completeness, touched, made_up)
+    # Leaves that are not all there make no root: the next audit need not try.
+    leaves = {} if closed else completeness.leaves
+    return Storage(broken, completeness.unexplained(), leaves, closed)
+
+
+def _check_complete(name: str, found: Storage, number: int, check: Check) -> None:
+    keys, closed = found.unexplained, found.closed
     if keys:
         which = ", ".join("0x" + key.hex() for key in keys[:3])
         fact = f"{name} holds {len(keys)} slots of storage that no log explains"

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 from indexer.auditor.codec import (
     EMPTY_CODE_HASH,
@@ -21,10 +21,9 @@ from indexer.auditor.codec import (
     decode,
     keccak,
 )
-from indexer.auditor.completeness import Completeness
 from indexer.auditor.errors import AuditError, Broken, NodeRefused
 from indexer.auditor.source import Rpc
-from indexer.auditor.tries import ProofInvalid, ProofNodes
+from indexer.auditor.tries import ProofInvalid, ProofNodes, Visitor
 
 STORAGE: Final = "storage"
 KEYS_MAX: Final = 1_000
@@ -50,6 +49,17 @@ class Fact(NamedTuple):
         if self.at_most:
             return value <= self.expected
         return not (value ^ self.expected) & self.mask
+
+
+class Witness(Protocol):
+    """Is shown the keys that are asked for, and the hashed nodes on the ways to them."""
+
+    def know(self, key: bytes) -> None:
+        """A slot that the replay knows, by its hashed key."""
+
+    @property
+    def visit(self) -> Visitor:
+        """Takes a node."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +91,7 @@ def read_proof(
     state_root: bytes,
     address: bytes,
     slots: Sequence[int],
-    completeness: Completeness | None = None,
+    completeness: Witness | None = None,
     *,
     explained: bool = True,
 ) -> tuple[ProvenAccount, list[int], int]:
@@ -115,13 +125,16 @@ def read_proof(
         if completeness is not None and explained:
             completeness.know(key)
         raw_value = nodes.value(account.storage_root, key, visit)
-        value = _number(raw_value) if raw_value is not None else 0
+        value = slot_value(raw_value)
         zeros += raw_value is not None and value == 0
         values.append(value)
     return account, values, zeros
 
 
-def _number(raw: bytes) -> int:
+def slot_value(raw: bytes | None) -> int:
+    """The word that a leaf holds; 0 where there is none. Raises ProofInvalid."""
+    if raw is None:
+        return 0
     try:
         value = decode(raw)
     except RlpInvalid as error:
@@ -153,10 +166,14 @@ class StorageProver:
         self._root = state_root
         self.refusal: str | None = None
         self.proven = 0
+        self.asked = 0
+        self._accounts: dict[bytes, ProvenAccount] = {}
         self.zero_leaves = 0
 
     def account(self, address: bytes) -> ProvenAccount | None:
         """The account; None: the node gives no proof. Raises Broken: the proof does not hold."""
+        if (known := self._accounts.get(address)) is not None:
+            return known
         answer = self._ask(address, ())
         return None if answer is None else self._read(answer, address, ())[0]
 
@@ -185,7 +202,7 @@ class StorageProver:
         answer: Any,
         address: bytes,
         slots: Sequence[int],
-        completeness: Completeness | None = None,
+        completeness: Witness | None = None,
         *,
         explained: bool = True,
     ) -> tuple[ProvenAccount, list[int]]:
@@ -199,13 +216,13 @@ class StorageProver:
                 self._number,
                 f"a proof of 0x{address.hex()} does not lead to the state root: {error}",
             ) from error
+        self._accounts[address] = account
         self.proven += len(slots)
+        self.asked += len(slots)
         self.zero_leaves += zeros
         return account, values
 
-    def check(
-        self, facts: Iterable[Fact], completeness: Completeness | None = None
-    ) -> Iterator[Broken]:
+    def check(self, facts: Iterable[Fact], completeness: Witness | None = None) -> Iterator[Broken]:
         """Yields what does not hold. Proofs are fetched two calls ahead of the checks."""
         waiting = list(self._unequal(facts, completeness))
         while waiting and self.refusal is None:
@@ -215,10 +232,20 @@ class StorageProver:
                 if fact.heirs and got == 0:
                     inherited.append(fact._replace(address=fact.heirs[0], heirs=fact.heirs[1:]))
                 else:
-                    yield _broken(self._number, fact, got)
+                    yield self.broken(fact, got)
             waiting = list(self._unequal(inherited, None))
 
-    def look(self, address: bytes, slots: Iterable[int], completeness: Completeness) -> None:
+    def broken(self, fact: Fact, got: int) -> Broken:
+        """What to say of a slot that was proven to hold something else."""
+        return Broken(
+            STORAGE,
+            self._number,
+            f"storage does not hold what the replay gives: {fact.what}",
+            f"0x{fact.expected & fact.mask:x}",
+            f"0x{got & fact.mask:x}",
+        )
+
+    def look(self, address: bytes, slots: Iterable[int], completeness: Witness) -> None:
         """Shows `completeness` the ways to slots that nothing explains."""
         facts = (Fact(address, slot, 0, "", 0) for slot in slots)
         for _ in self._unequal(facts, completeness, explained=False):
@@ -227,7 +254,7 @@ class StorageProver:
     def _unequal(
         self,
         facts: Iterable[Fact],
-        completeness: Completeness | None,
+        completeness: Witness | None,
         *,
         explained: bool = True,
     ) -> Iterator[tuple[Fact, int]]:
@@ -267,13 +294,3 @@ def _chunks(facts: Iterable[Fact]) -> Iterator[list[Fact]]:
         if len(chunk) == KEYS_MAX:
             yield open_by_address.pop(fact.address)
     yield from open_by_address.values()
-
-
-def _broken(number: int, fact: Fact, got: int) -> Broken:
-    return Broken(
-        STORAGE,
-        number,
-        f"storage does not hold what the replay gives: {fact.what}",
-        f"0x{fact.expected & fact.mask:x}",
-        f"0x{got & fact.mask:x}",
-    )

@@ -22,7 +22,8 @@ from indexer.auditor.codec import (
 from indexer.auditor.errors import AuditError
 
 _BLANK: Final = b"\x80"
-_Items = list[tuple[bytes, bytes]]
+Items = list[tuple[bytes, bytes]]
+"""(nibbles of the key, value), in the order of the keys."""
 Visitor = Callable[[bytes, int, bytes, list[Node]], None]
 """(nibbles of the key, nibbles above the node, the node's hash, the node)."""
 
@@ -39,20 +40,25 @@ def nibbles(key: bytes) -> bytes:
     return key.hex().encode().translate(_HALVES)
 
 
+def from_nibbles(path: bytes) -> bytes:
+    """The bytes of an even number of half bytes."""
+    return bytes.fromhex(path.hex()[1::2])
+
+
 def _hex_prefix(path: bytes, is_leaf: bool) -> bytes:
     flag = 2 if is_leaf else 0
     full = bytes([flag + 1, *path]) if len(path) % 2 else bytes([flag, 0, *path])
-    return bytes((full[i] << 4) | full[i + 1] for i in range(0, len(full), 2))
+    return from_nibbles(full)
 
 
-class _Builder:
+class TrieBuilder:
     """Builds a trie bottom up; keeps the nodes on the way to one key when asked to."""
 
     def __init__(self, wanted: bytes | None = None) -> None:
         self._wanted = wanted
         self.path: list[bytes] = []
 
-    def node(self, items: _Items, depth: int) -> bytes:
+    def node(self, items: Items, depth: int) -> bytes:
         """The RLP of the node over `items`, which share their first `depth` nibbles."""
         first = items[0][0]
         if len(items) == 1:
@@ -64,7 +70,7 @@ class _Builder:
             while end < len(first) and end < len(last) and first[end] == last[end]:
                 end += 1
             if end > depth:
-                below = self._reference(self.node(items, end))
+                below = self._below(items, end)
                 node = encode_list((encode_bytes(_hex_prefix(first[depth:end], False)), below))
             else:
                 node = self._branch(items, depth)
@@ -72,11 +78,11 @@ class _Builder:
             self.path.append(node)
         return node
 
-    def _on_the_way(self, items: _Items, depth: int) -> bool:
+    def _on_the_way(self, items: Items, depth: int) -> bool:
         wanted = self._wanted
         return wanted is not None and wanted[:depth] == items[0][0][:depth]
 
-    def _branch(self, items: _Items, depth: int) -> bytes:
+    def _branch(self, items: Items, depth: int) -> bytes:
         parts = [_BLANK] * 17
         start = 0
         if len(items[0][0]) == depth:
@@ -87,16 +93,19 @@ class _Builder:
             end = start + 1
             while end < len(items) and items[end][0][depth] == digit:
                 end += 1
-            parts[digit] = self._reference(self.node(items[start:end], depth + 1))
+            parts[digit] = self._below(items[start:end], depth + 1)
             start = end
         return encode_list(parts)
+
+    def _below(self, items: Items, depth: int) -> bytes:
+        return self._reference(self.node(items, depth))
 
     @staticmethod
     def _reference(node: bytes) -> bytes:
         return node if len(node) < 32 else b"\xa0" + keccak(node)
 
 
-def _ordered(values: Sequence[bytes]) -> _Items:
+def _ordered(values: Sequence[bytes]) -> Items:
     return sorted((nibbles(encode_int(i)), value) for i, value in enumerate(values))
 
 
@@ -104,12 +113,12 @@ def ordered_root(values: Sequence[bytes]) -> bytes:
     """Root of the trie rlp(index) -> value, as transactions, receipts and withdrawals have it."""
     if not values:
         return EMPTY_TRIE_ROOT
-    return keccak(_Builder().node(_ordered(values), 0))
+    return keccak(TrieBuilder().node(_ordered(values), 0))
 
 
 def ordered_proof(values: Sequence[bytes], index: int) -> list[bytes]:
     """The nodes from the root to value `index`, for `proven_value` under key rlp(index)."""
-    builder = _Builder(nibbles(encode_int(index)))
+    builder = TrieBuilder(nibbles(encode_int(index)))
     builder.node(_ordered(values), 0)
     path = builder.path[::-1]
     # Nodes shorter than a hash stand inside their parent and are no part of a proof.
