@@ -97,6 +97,14 @@ def within(seconds: float, holds: Callable[[], bool]) -> bool:
     return True
 
 
+def idle(chain: ModelChain) -> None:
+    """Waits until the indexer asks nothing more: it looks once again after a block it took."""
+    asked = -1
+    while asked != len(chain.calls):
+        asked = len(chain.calls)
+        time.sleep(0.5)
+
+
 def mine(chain: ModelChain) -> None:
     moment = chain.head.time + 10
     chain.issue(1, [(actor("ada"), 5)], moment)
@@ -119,6 +127,7 @@ def test_follow__heads__come_long_before_the_next_poll(
         assert speaker.subscribed.wait(10)
         assert within(10, at_head)
         for _ in range(3):
+            idle(chain)
             mine(chain)
             assert not within(0.2, at_head)
             speaker.say()
