@@ -26,7 +26,6 @@
         │   ├── BalanceTooLow         409  may pass, once the member has earned
         │   ├── CreditLimitExceeded   409  may pass, once the merchant has deposited
         │   ├── MerchantNotActive     409
-        │   ├── SlugUsed              409
         │   ├── OrderNotReversible    409  not of the right kind, or not final yet
         │   ├── EpochExpired          409  that part of the points has expired for good
         │   ├── RefundTooHigh         409  more than the redemption took, less what was given back
@@ -220,12 +219,6 @@ class MerchantNotActive(Conflict):
     """The merchant is not (yet, or any longer) allowed to do this."""
 
     code = "merchant_not_active"
-
-
-class SlugUsed(Conflict):
-    """Another merchant has this short name."""
-
-    code = "slug_used"
 
 
 class OrderNotReversible(Conflict):
