@@ -6,6 +6,7 @@ import os
 import random
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -36,30 +37,56 @@ def postgres_server() -> Iterator[str]:
 
         server = pgserver.get_server(Path(folder) / "data", cleanup_mode="delete")
         try:
-            yield str(server.get_uri()).replace("postgresql://", "postgresql+psycopg://", 1)
+            url = str(server.get_uri()).replace("postgresql://", "postgresql+psycopg://", 1)
+            _spare_the_disk(url)
+            yield url
         finally:
             server.cleanup()
 
 
-@pytest.fixture
-def postgres_url(postgres_server: str) -> Iterator[str]:
-    """A fresh, empty database on the server of this run, dropped afterwards."""
+def _spare_the_disk(url: str) -> None:
+    """No fsync: tests kill our processes, never the machine. A new database costs a third."""
+    import sqlalchemy as sa
+
+    engine = sa.create_engine(url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        for setting in ("fsync", "full_page_writes"):
+            connection.execute(sa.text(f"ALTER SYSTEM SET {setting} = off"))
+        connection.execute(sa.text("SELECT pg_reload_conf()"))
+    engine.dispose()
+
+
+@contextmanager
+def _fresh_database(server: str) -> Iterator[str]:
+    """URL of an empty database, dropped behind the block."""
     import secrets
 
     import sqlalchemy as sa
 
     name = f"t_{secrets.token_hex(6)}"
-    admin = sa.create_engine(postgres_server, isolation_level="AUTOCOMMIT")
+    admin = sa.create_engine(server, isolation_level="AUTOCOMMIT")
     with admin.connect() as connection:
         connection.execute(sa.text(f'CREATE DATABASE "{name}"'))
     try:
-        yield str(
-            sa.make_url(postgres_server).set(database=name).render_as_string(hide_password=False)
-        )
+        yield sa.make_url(server).set(database=name).render_as_string(hide_password=False)
     finally:
         with admin.connect() as connection:
             connection.execute(sa.text(f'DROP DATABASE "{name}" WITH (FORCE)'))
         admin.dispose()
+
+
+@pytest.fixture
+def postgres_url(postgres_server: str) -> Iterator[str]:
+    """A fresh, empty database on the server of this run, dropped afterwards."""
+    with _fresh_database(postgres_server) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def postgres_url_of_module(postgres_server: str) -> Iterator[str]:
+    """One database for the tests of a module that only read."""
+    with _fresh_database(postgres_server) as url:
+        yield url
 
 
 @pytest.fixture

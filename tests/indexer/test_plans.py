@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -13,7 +13,8 @@ from mirror_acts import MERCHANTS, found, grow
 from mirror_model import ModelChain, actor
 from sqlalchemy import Connection, Engine, event
 
-from indexer import queries, statements
+from indexer import carry, queries, statements
+from indexer.database import open_mirror
 from indexer.queries.days import daily_series
 from indexer.sync import Indexer
 from wallet_sdk.types import digest_of
@@ -48,14 +49,24 @@ QUERIES: dict[str, Callable[[Connection], object]] = {
 }
 
 
-@pytest.fixture
-def filled(mirror: Engine) -> Engine:
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def filled(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Engine]:
+    """A filled mirror of each kind; the tests only read."""
+    url = f"sqlite:///{tmp_path_factory.mktemp('plans') / 'mirror.db'}"
+    if request.param == "postgresql":
+        url = request.getfixturevalue("postgres_url_of_module")
     chain = ModelChain()
     found(chain)
     chain.final = 20
     grow(chain, random.Random(5), 60)
-    Indexer(chain.rpc(), chain.deployment(), mirror).run_once()
-    return mirror
+    mirror = open_mirror(url)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(carry, "LOGS_MIN", 10)
+        Indexer(chain.rpc(), chain.deployment(), mirror).run_once()
+    yield mirror
+    mirror.dispose()
 
 
 @pytest.fixture
