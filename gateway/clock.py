@@ -7,7 +7,9 @@ clock. Whoever needs "now" takes a `NetworkClock`; nobody calls `time.time()` in
 import threading
 import time
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
+
+DAY_S: Final = 86_400
 
 
 class NetworkClock(Protocol):

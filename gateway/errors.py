@@ -25,6 +25,7 @@
         │   ├── ReferenceUsed         409  an order that has not failed holds (merchant, reference)
         │   ├── BalanceTooLow         409  may pass, once the member has earned
         │   ├── CreditLimitExceeded   409  may pass, once the merchant has deposited
+        │   ├── DailyCapExceeded      409  more than the merchant's till may issue today
         │   ├── MerchantNotActive     409
         │   ├── OrderNotReversible    409  not of the right kind, or not final yet
         │   ├── EpochExpired          409  that part of the points has expired for good
@@ -213,6 +214,14 @@ class CreditLimitExceeded(Conflict):
     """The merchant's position and credit limit, less what open orders hold, do not reach."""
 
     code = "credit_limit_exceeded"
+
+
+class DailyCapExceeded(Conflict):
+    """More than the merchant's till may issue in a day (UTC, network time): `available` are left
+    until `next_day_at`. An order of more than `cap` points never passes.
+    """
+
+    code = "daily_cap_exceeded"
 
 
 class MerchantNotActive(Conflict):

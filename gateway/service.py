@@ -157,6 +157,7 @@ class Gateway:
             group_wait_ms=settings.group_wait_ms,
             queue_requests_max=settings.queue_requests_max,
             wake=self.relay.wake,
+            daily_cap=custody.issue_points_max,
         )
         self.writer.start()
         rules = TargetRules(loopback=settings.webhook_targets == "loopback")

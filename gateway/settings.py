@@ -162,8 +162,8 @@ class Settings(FromEnvironment):
         default=None,
         ge=1,
         description=(
-            "Points that one till key may issue in a day (UTC, network time); what is more waits "
-            "for the next day."
+            "Points that one till key may issue in a day (UTC, network time); what is more is "
+            "refused when it is asked for (`daily_cap_exceeded`)."
         ),
     )
     till_daily_money_max: int | None = Field(

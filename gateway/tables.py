@@ -53,6 +53,10 @@ merchants = Table(
     Column("held", Money, nullable=False, server_default="0"),
     # What its active webhook end points listen to, as bits: accepting reads this row anyway.
     Column("webhook_events", Integer, nullable=False, server_default="0"),
+    # Points whose issue was accepted on that day (days of network time since 1970); kept only where
+    # till keys have a daily cap.
+    Column("cap_day", Integer, nullable=False, server_default="0"),
+    Column("cap_points", BigInteger, nullable=False, server_default="0"),
     Column("created_at", BigInteger, nullable=False),
 )
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from sqlalchemy import delete, func, insert, select, update
 
-from gateway.clock import NetworkClock
+from gateway.clock import DAY_S, NetworkClock
 from gateway.custody.purposes import Place
 from gateway.database import Database
 from gateway.errors import SigningCapReached
@@ -19,7 +19,6 @@ from gateway.tables import signing_charges
 from wallet_sdk.orders import IssueBatch
 from wallet_sdk.types import address_of
 
-DAY_S: Final = 86_400
 GWEI: Final = 10**9
 
 # What a cap was reached with stays readable for a month.

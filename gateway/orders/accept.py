@@ -11,12 +11,13 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, bindparam, select, update
 
 from gateway.books import Books
+from gateway.clock import DAY_S
 from gateway.database import Database
 from gateway.errors import IdempotencyKeyReused
 from gateway.orders import answers as answer_codec
 from gateway.orders.answers import Answer
 from gateway.orders.decide import Rows, decide
-from gateway.orders.known import SELDOM, Known, Request, read
+from gateway.orders.known import SELDOM, DailyCap, Known, Request, no_cap, read
 from gateway.orders.reversals import Reversals
 from gateway.statements import KEYS, Change, Insert, Lookup
 from gateway.tables import audit, idempotency, members, merchants, orders, refusals
@@ -38,6 +39,11 @@ _ORDERS = Insert(
 _REFUSALS = Insert(
     refusals, "merchant_id", "member_id", "kind", "points", "reference", "code", "at"
 )
+_COUNT = Change(
+    update(merchants)
+    .where(merchants.c.id == bindparam("row_id"))
+    .values(cap_day=bindparam("day"), cap_points=bindparam("issued"))
+)
 _AUDIT = Insert(audit, "at", "actor", "action", "subject", "detail")
 _ADD_MONEY = Change(
     update(merchants)
@@ -52,7 +58,12 @@ _ADD_POINTS = Change(
 
 
 def accept(
-    database: Database, connection: Connection, books: Books, now: int, requests: Sequence[Request]
+    database: Database,
+    connection: Connection,
+    books: Books,
+    now: int,
+    requests: Sequence[Request],
+    daily_cap: DailyCap = no_cap,
 ) -> list[list[Answer] | IdempotencyKeyReused]:
     """The answers to `requests`, in their order; everything is stored in `connection`.
 
@@ -64,7 +75,7 @@ def accept(
     rows = Rows()
     decided: dict[tuple[int, str], list[Answer]] = {}
     if fresh:
-        known = read(connection, books, now, fresh)
+        known = read(connection, books, now, fresh, daily_cap)
         if any(line.kind in SELDOM for request in fresh for line in request.lines):
             known.reversals = Reversals(database, connection, books, now)
         for request in fresh:
@@ -113,4 +124,6 @@ def _write(connection: Connection, known: Known, rows: Rows, now: int) -> None:
     _REFUSALS(connection, rows.refusals)
     for change, holds in ((_ADD_MONEY, known.held_money), (_ADD_POINTS, known.held_points)):
         change(connection, [{"row_id": k, "amount": v} for k, v in sorted(holds.items()) if v])
+    issued = sorted(known.issued_today.items())
+    _COUNT(connection, [{"row_id": k, "day": now // DAY_S, "issued": v} for k, v in issued])
     _AUDIT(connection, rows.audit)

@@ -4,10 +4,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gateway import ids
+from gateway.clock import DAY_S
 from gateway.codes import KIND_CODES, State
 from gateway.errors import (
     BalanceTooLow,
     CreditLimitExceeded,
+    DailyCapExceeded,
     GatewayError,
     MemberUnknown,
     MerchantNotActive,
@@ -145,8 +147,13 @@ def _hold(
         if line.kind in DEBITS:
             return _hold_points(line, member, known)
         assert merchant is not None
-        return _hold_money(line, merchant, known)
-    except (BalanceTooLow, CreditLimitExceeded, MerchantNotActive) as refusal:
+        return _hold_money(line, merchant, known, now)
+    except (
+        BalanceTooLow,
+        CreditLimitExceeded,
+        DailyCapExceeded,
+        MerchantNotActive,
+    ) as refusal:
         rows.refusals.append(
             {
                 "merchant_id": owner,
@@ -188,7 +195,9 @@ def _hold_points(line: NewOrder, member: KnownMember, known: Known) -> int:
     return line.points
 
 
-def _hold_money(line: NewOrder, merchant: KnownMerchant, known: Known) -> int:
+def _hold_money(line: NewOrder, merchant: KnownMerchant, known: Known, now: int) -> int:
+    if known.daily_cap is not None:
+        _check_cap(line, merchant, known.daily_cap, now)
     position = merchant.position
     assert position is not None
     charge = line.points * known.issue_price
@@ -201,4 +210,22 @@ def _hold_money(line: NewOrder, merchant: KnownMerchant, known: Known) -> int:
             needed=charge,
         )
     known.held_money[merchant.id] += charge
+    if known.daily_cap is not None:
+        merchant.issued_today += line.points
+        known.issued_today[merchant.id] = merchant.issued_today
     return charge
+
+
+def _check_cap(line: NewOrder, merchant: KnownMerchant, cap: int, now: int) -> None:
+    """What the till's key could not sign today is not promised. Raises DailyCapExceeded."""
+    available = max(cap - merchant.issued_today, 0)
+    if line.points > available:
+        next_day_at = (now // DAY_S + 1) * DAY_S
+        raise DailyCapExceeded(
+            f"{line.points} points asked, {available} of {cap} may be issued today"
+            + ("" if line.points <= cap else "; more than a day's worth is never issued at once"),
+            cap=cap,
+            available=available,
+            needed=line.points,
+            next_day_at=next_day_at,
+        )

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -11,6 +11,7 @@ from sqlalchemy import BindParameter, Connection, bindparam, select
 
 from gateway import ids
 from gateway.books import Books, Position
+from gateway.clock import DAY_S
 from gateway.codes import MERCHANT_STATES, State, has
 from gateway.errors import NotFound
 from gateway.model import MerchantState, NewOrder, OrderKind
@@ -31,7 +32,7 @@ _ASKED: BindParameter[Any] = bindparam(KEYS, expanding=True)
 _MERCHANTS = Lookup(
     select(
         *(merchants.c.id, merchants.c.public_id, merchants.c.state, merchants.c.held),
-        merchants.c.webhook_events,
+        *(merchants.c.webhook_events, merchants.c.cap_day, merchants.c.cap_points),
     )
     .where(merchants.c.public_id.in_(_ASKED))
     .order_by(merchants.c.id)
@@ -49,6 +50,15 @@ _REFERENCES = Lookup(
         ~has(orders.c.state, State.FAILED),
     )
 )
+
+DailyCap = Callable[[int], int | None]
+"""Most points that a till may issue in the day of this second; None: no cap. Raises NotReady."""
+
+
+def no_cap(_now: int) -> int | None:
+    """No cap."""
+    return None
+
 
 DEBITS = (OrderKind.REDEEM, OrderKind.RETURN, OrderKind.TRANSFER)
 SELDOM = (OrderKind.REFUND, OrderKind.RETURN, OrderKind.WITHDRAW)
@@ -92,12 +102,15 @@ class KnownMember:
 
 @dataclass(slots=True)
 class KnownMerchant:
-    """A merchant's row and its position; `held` is money that open issues will be charged."""
+    """A merchant's row and its position; `held` is money that open issues will be charged,
+    `issued_today` are points whose issue was accepted on this day.
+    """
 
     id: int
     state: MerchantState
     held: int
     position: Position | None
+    issued_today: int = 0
 
 
 @dataclass(slots=True)
@@ -110,6 +123,8 @@ class Known:
         held_money, held_points: what the group adds to the holds, by merchant and by member.
         reversals: decides refunds, returns and withdrawals, where the group has one.
         listening: numbers of merchants with a webhook end point that hears of accepted orders.
+        daily_cap: most points that a merchant's till may issue in a day; None: no cap.
+        issued_today: by merchant, what this group brought it to; only where there is a cap.
     """
 
     members: dict[str, KnownMember] = field(default_factory=dict)
@@ -121,6 +136,8 @@ class Known:
     held_money: defaultdict[int, int] = field(default_factory=lambda: defaultdict(int))
     held_points: defaultdict[int, int] = field(default_factory=lambda: defaultdict(int))
     listening: set[int] = field(default_factory=set)
+    daily_cap: int | None = None
+    issued_today: dict[int, int] = field(default_factory=dict)
 
     def hears(self, merchant: int) -> bool:
         """Whether that merchant is told of accepted orders."""
@@ -140,12 +157,18 @@ def parts(values: Sequence[T]) -> Iterable[Sequence[T]]:
     return (values[i : i + IN_MAX] for i in range(0, len(values), IN_MAX))
 
 
-def read(connection: Connection, books: Books, now: int, requests: Sequence[Request]) -> Known:
+def read(
+    connection: Connection,
+    books: Books,
+    now: int,
+    requests: Sequence[Request],
+    daily_cap: DailyCap = no_cap,
+) -> Known:
     """Everything that the lines of `requests` are decided by; debtors and merchants stay locked."""
     lines = [line for request in requests for line in request.lines]
     known = Known()
     # Locks are taken in one order everywhere (merchants, then members, each by id).
-    _read_merchants(connection, books, known, lines)
+    _read_merchants(connection, books, known, lines, now // DAY_S)
     _read_members(connection, known, lines)
     _read_references(connection, known, requests)
     debtors = [
@@ -158,16 +181,21 @@ def read(connection: Connection, books: Books, now: int, requests: Sequence[Requ
         known.balances = {m.id: balances.get(m.address, 0) - m.held for m in debtors}
     if any(line.kind is OrderKind.ISSUE for line in lines):
         known.issue_price = books.issue_price(now)
+        known.daily_cap = daily_cap(now)
     return known
 
 
 def _read_merchants(
-    connection: Connection, books: Books, known: Known, lines: Sequence[NewOrder]
+    connection: Connection, books: Books, known: Known, lines: Sequence[NewOrder], day: int
 ) -> None:
     by_raw = _raw_ids(ids.MERCHANT, (line.merchant for line in lines if line.merchant))
     for row in _MERCHANTS(connection, sorted(by_raw)):
         known.merchants[by_raw[bytes(row.public_id)]] = KnownMerchant(
-            row.id, MERCHANT_STATES[row.state], row.held, books.position(row.id)
+            row.id,
+            MERCHANT_STATES[row.state],
+            row.held,
+            books.position(row.id),
+            row.cap_points if row.cap_day == day else 0,
         )
         if row.webhook_events & Event.ACCEPTED:
             known.listening.add(row.id)

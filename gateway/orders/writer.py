@@ -28,7 +28,7 @@ from gateway.model import LINES_MAX, Accepted
 from gateway.observe import tracing
 from gateway.orders.accept import accept, key_reused
 from gateway.orders.answers import Answer
-from gateway.orders.known import Request
+from gateway.orders.known import DailyCap, Request, no_cap
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +62,7 @@ class AcceptWriter:
         group_wait_ms: float,
         queue_requests_max: int,
         wake: Callable[[], None] = lambda: None,
+        daily_cap: DailyCap = no_cap,
     ) -> None:
         self._database = database
         self._books = books
@@ -69,6 +70,7 @@ class AcceptWriter:
         self._group_max = group_requests_max
         self._wait_s = group_wait_ms / 1000
         self._wake = wake
+        self._daily_cap = daily_cap
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._queue_max = queue_requests_max
         self._running: dict[tuple[int, str], bytes] = {}
@@ -157,6 +159,7 @@ class AcceptWriter:
                     self._books,
                     self._clock.now(),
                     [waiting.request for waiting in group],
+                    self._daily_cap,
                 )
                 faults.point("accept.before_commit")
             faults.point("accept.before_reply")

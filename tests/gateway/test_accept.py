@@ -17,7 +17,7 @@ from gateway.model import POINTS_MAX, Accepted, NewOrder, OrderKind, Refused
 from gateway.orders.answers import Answer
 from gateway.orders.known import Request, hash_of
 from gateway.tables import audit, idempotency, members, merchants, orders, refusals
-from tests.gateway.helpers import House, address_of_member, writer_of
+from tests.gateway.helpers import NOON, House, address_of_member, writer_of
 
 
 def issue(house: House, reference: str, points: int = 100, **other: str) -> NewOrder:
@@ -61,6 +61,38 @@ def test_accept__impossible_points__refuses_that_line_alone(house: House, points
     assert refused.code == "points_invalid"
     assert isinstance(accepted, Accepted)
     assert count(house, orders) == 1
+
+
+def test_accept__over_the_tills_day__refuses_at_once_and_until_midnight(house: House) -> None:
+    house.writer._daily_cap = lambda now: 250
+    over, first, second, third = accept(
+        house,
+        issue(house, "too large", 251),
+        issue(house, "r1", 100),
+        issue(house, "r2", 151),
+        issue(house, "r3", 150),
+    )
+    midnight = (NOON // 86_400 + 1) * 86_400
+    assert isinstance(over, Refused)
+    assert over.code == "daily_cap_exceeded"
+    assert over.values == {"cap": 250, "available": 250, "needed": 251, "next_day_at": midnight}
+    assert isinstance(first, Accepted)
+    assert isinstance(second, Refused)
+    assert second.values["available"] == 150
+    assert isinstance(third, Accepted)
+    # The next commit knows what the one before has stored; another merchant's day is its own.
+    house.books.positions[2] = Position(10**6, 0)
+    fourth, other = accept(
+        house, issue(house, "r4", 1), issue(house, "r5", 250, merchant=house.florist), key="key-2"
+    )
+    assert isinstance(fourth, Refused)
+    assert isinstance(other, Accepted)
+    assert count(house, refusals) == 3
+    house.clock.time = midnight - 1
+    assert isinstance(accept(house, issue(house, "r6", 1), key="key-3")[0], Refused)
+    house.clock.time = midnight
+    assert isinstance(accept(house, issue(house, "r6", 250), key="key-4")[0], Accepted)
+    assert isinstance(accept(house, issue(house, "r7", 1), key="key-5")[0], Refused)
 
 
 def test_accept__unknown_member__refuses(house: House) -> None:
