@@ -15,11 +15,13 @@ triage is killed after all, or names a mutant that is not made.
 from __future__ import annotations
 
 import argparse
+import fcntl
 import hashlib
 import importlib
 import json
 import os
 import random
+import select
 import signal
 import sys
 import time
@@ -44,7 +46,7 @@ BUILD = ROOT / ".build" / "mutants"
 TRIAGE = ROOT / "tools" / "mutants-triage.json"
 SAMPLE = 60
 # A mutant that is still running has hung the network: no test takes a tenth of this.
-SECONDS_MAX = 240
+SECONDS_MAX = 120
 MACHINE_SEED = 2_026
 # At least; --deep asks survivors once more, with as many as the default suite makes.
 MACHINE_CALLS = 1_000
@@ -173,29 +175,44 @@ def machine_disagrees(calls: int) -> str:
     return ""
 
 
-def judged(number: int, items: list[pytest.Item], calls: int) -> tuple[str, float]:
-    """Who killed a mutant, "" for a survivor, and seconds. In a child, with a limit of time."""
-    began, (reading, writing) = time.monotonic(), os.pipe()
+def begun(number: int, items: list[pytest.Item], calls: int) -> tuple[int, int]:
+    """A child that judges one mutant, with a limit of time: its process, and where it answers."""
+    reading, writing = os.pipe()
     child = os.fork()
-    if child == 0:
-        os.close(reading)
-        quiet = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(quiet, 1)
-        os.dup2(quiet, 2)
-        signal.alarm(SECONDS_MAX)
-        awaken(number)
-        killer = first_failure(items) or machine_disagrees(calls)
-        os.write(writing, b"!" + killer.encode())
-        os._exit(0)
-    os.close(writing)
+    if child:
+        os.close(writing)
+        return child, reading
+    os.close(reading)
+    quiet = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(quiet, 1)
+    os.dup2(quiet, 2)
+    # Of work: a machine that is busy elsewhere must not make a hang of a survivor.
+    signal.setitimer(signal.ITIMER_VIRTUAL, SECONDS_MAX)
+    awaken(number)
+    killer = first_failure(items) or machine_disagrees(calls)
+    os.write(writing, b"!" + killer.encode())
+    os._exit(0)
+
+
+def answered(child: int, reading: int) -> str:
+    """Who killed a mutant, "" for a survivor."""
     with os.fdopen(reading, "rb") as pipe:
         said = pipe.read().decode()
     os.waitpid(child, 0)
     # Nothing said: it was ended by the alarm, or fell over.
-    return (said[1:] if said else "time"), time.monotonic() - began
+    return said[1:] if said else "time"
 
 
 # ---- all of them
+
+
+@dataclass(frozen=True)
+class Choice:
+    """How to judge: calls of the machine, processes at once, verdicts to ask once more."""
+
+    calls: int
+    jobs: int
+    again: tuple[str, ...]
 
 
 @dataclass
@@ -213,28 +230,41 @@ class Run:
             run.verdicts = json.loads(run.path.read_text())
         return run
 
-    def go(
-        self, wanted: list[Mutant], items: list[pytest.Item], *, again: bool, calls: int
-    ) -> None:
+    def go(self, wanted: list[Mutant], items: list[pytest.Item], choice: Choice) -> None:
         """Judges those that are not judged yet; with `again` survivors once more."""
         if self.verdicts.get(ASLEEP) is None:
-            self.keep(ASLEEP, judged(0, items, MACHINE_CALLS)[0])
+            self.keep(ASLEEP, answered(*begun(0, items, MACHINE_CALLS)))
         if self.verdicts[ASLEEP]:
             return
-        for place, mutant in enumerate(wanted, 1):
-            known = self.verdicts.get(mutant.key)
-            if known or (known == "" and not again):
-                continue
-            killer, seconds = judged(mutant.number, items, calls)
-            # Neighbours die of the same test.
-            items.sort(key=lambda item: item.nodeid != killer)
-            self.keep(mutant.key, killer)
-            mark = killer.rpartition("/")[2] if killer else "SURVIVED"
-            print(f"  {place}/{len(wanted)} {seconds:5.1f} s {mutant.key[:90]}: {mark}", flush=True)
+        waiting = [m for m in wanted if self.verdicts.get(m.key) in (None, *choice.again)]
+        total, running = len(waiting), {}
+        while waiting or running:
+            while waiting and len(running) < choice.jobs:
+                mutant = waiting.pop(0)
+                if self.verdicts.get(mutant.key):
+                    continue  # Another run has killed it meanwhile.
+                child, reading = begun(mutant.number, items, choice.calls)
+                running[reading] = (mutant, child, time.monotonic())
+            for reading in select.select(list(running), [], [])[0] if running else ():
+                mutant, child, began = running.pop(reading)
+                killer = answered(child, reading)
+                # Neighbours die of the same test.
+                items.sort(key=lambda item: item.nodeid != killer)
+                self.keep(mutant.key, killer)
+                mark = killer.rpartition("/")[2] if killer else "SURVIVED"
+                place, seconds = total - len(waiting) - len(running), time.monotonic() - began
+                print(f"  {place}/{total} {seconds:5.1f} s {mutant.key[:90]}: {mark}", flush=True)
 
     def keep(self, key: str, killer: str) -> None:
-        self.verdicts[key] = killer
-        self.path.write_text(json.dumps(self.verdicts, indent=1))
+        """Writes it down beside what other runs have found meanwhile."""
+        with self.path.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if self.path.exists():
+                self.verdicts |= json.loads(self.path.read_text())
+            self.verdicts[key] = killer
+            fresh = self.path.with_suffix(".new")
+            fresh.write_text(json.dumps(self.verdicts, indent=1))
+            fresh.replace(self.path)
 
 
 @dataclass(eq=False)
@@ -243,13 +273,12 @@ class Loop:
 
     run: Run
     wanted: list[Mutant]
-    again: bool
-    calls: int
+    choice: Choice
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         # Here, not in a child: an edit during the run must not reach half of the mutants.
         importlib.import_module("test_network")
-        self.run.go(self.wanted, session.items, again=self.again, calls=self.calls)
+        self.run.go(self.wanted, session.items, self.choice)
         return True
 
 
@@ -285,6 +314,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--again", action="store_true", help="survivors once more (tests changed)")
     parser.add_argument("--deep", action="store_true", help="the same, with a longer machine")
     parser.add_argument("--sample", type=int, default=SAMPLE)
+    parser.add_argument("--jobs", type=int, default=1, help="mutants at a time")
     parser.add_argument("--seed", type=int, default=2_026)
     parser.add_argument("--list", action="store_true")
     options = parser.parse_args(arguments)
@@ -299,8 +329,12 @@ def main(arguments: list[str]) -> int:
     run = Run.resume(compile_all(texts))
     hostile = export_abi.compile_contracts({HOSTILE.contract: HOSTILE})
     export_abi.compile_contracts = lambda wanted: {name: hostile[name] for name in wanted}
-    calls = MACHINE_CALLS_DEEP if options.deep else MACHINE_CALLS
-    loop = Loop(run, wanted, options.again or options.deep, calls)
+    choice = Choice(
+        MACHINE_CALLS_DEEP if options.deep else MACHINE_CALLS,
+        options.jobs,
+        ("",) if options.again or options.deep else (),
+    )
+    loop = Loop(run, wanted, choice)
     pytest.main([*OPTIONS, *TESTS], plugins=[loop])
     if killer := run.verdicts.get(ASLEEP, "collecting them"):
         print(f"  with every mutant asleep {killer} fails  <- WRONG")

@@ -11,6 +11,8 @@ import pytest
 from banyan_kit.revm import ADMIN, Contract, Network, Settings, decode_error, deploy_network
 from banyan_kit.wire import Key
 from eth_hash.auto import keccak
+from network_desk import Desk
+from network_heirs import hand_over, successor_of
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "tools"))
 
@@ -39,9 +41,11 @@ def network(hostile_code: bytes) -> Network:
     return network
 
 
-def aim(network: Network, message: bytes) -> None:
+def aim(network: Network, message: bytes, at: str = "") -> None:
+    """At the Coalition, if not at another contract."""
     data = keccak(b"aim(address,bytes)")[:4]
-    data += eth_abi.encode(["address", "bytes"], [network.coalition.address, message])
+    target = at or network.coalition.address
+    data += eth_abi.encode(["address", "bytes"], [target, message])
     network.chain.transact(ADMIN, network.asset.address, data)
 
 
@@ -74,3 +78,39 @@ def test_withdraw__during_a_withdrawal__is_refused(network: Network, door: str) 
     assert answer(network.asset) == "ReentrancyGuardReentrantCall"
     assert coalition.ask("positionOf", 1) == 400
     assert network.asset.ask("balanceOf", coalition.address) == 400
+
+
+@pytest.mark.parametrize("contract", ["successor", "predecessor"])
+def test_hand_over__during_the_hand_over__is_refused_to_both(
+    network: Network, contract: str
+) -> None:
+    desk, old = Desk(network), network.coalition
+    successor = successor_of(desk, old.address)
+    target = successor if contract == "successor" else old
+    message = ("deposit", 1, 1) if contract == "successor" else ("handOver",)
+    aim(network, target.encode(*message), at=target.address)
+    hand_over(desk, successor)
+    assert answer(network.asset) == "ReentrancyGuardReentrantCall"
+    assert network.asset.ask("balanceOf", successor.address) == 1_000
+
+
+@pytest.mark.parametrize("money", ["guarantee", "income"])
+def test_operators_withdrawal__during_another__is_refused(network: Network, money: str) -> None:
+    """The asset calls as itself: let it hold the operator's role."""
+    coalition = network.coalition
+    network.authority.send(ADMIN, "grantRole", 0, network.asset.address, 0)
+    coalition.send(ADMIN, "depositGuarantee", 100)
+    call = (
+        ("withdrawGuarantee", ADMIN, 60) if money == "guarantee" else ("withdrawIncome", ADMIN, 0)
+    )
+    aim(network, coalition.encode(*call))
+    coalition.send(ADMIN, *call)
+    assert answer(network.asset) == "ReentrancyGuardReentrantCall"
+
+
+def test_guarantee__during_a_deposit_of_it__is_not_counted_twice(network: Network) -> None:
+    coalition = network.coalition
+    aim(network, coalition.encode("depositGuarantee", 5))
+    coalition.send(ADMIN, "depositGuarantee", 100)
+    assert answer(network.asset) == "ReentrancyGuardReentrantCall"
+    assert coalition.ask("guarantee") == 100

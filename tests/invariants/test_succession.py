@@ -7,14 +7,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from banyan_kit.revm import ADMIN, ZERO, Contract, Log, Network, Refused, Settings
+from banyan_kit.revm import ADMIN, ZERO, Log, Refused
 from banyan_kit.wire import Key
 from network_desk import TREASURY, Desk, refusal
+from network_heirs import DELAY, SETTINGS, hand_over, successor_of
 
 ADA = Key.from_seed("ada")
 BAKER, FLORIST = 1, 2
-DELAY = 30 * 86_400
-SETTINGS = Settings()
 
 
 @pytest.fixture
@@ -50,36 +49,6 @@ def redeem(desk: Desk, merchant: int, points: int, nonce: int) -> tuple[Log, dic
     }
     logs = desk.execute(desk.network.wire.signed("Redeem", ADA, **fields))
     return next(log for log in logs if log.name == "Redeemed"), fields
-
-
-def successor_of(desk: Desk, predecessor: str, face_value: int = SETTINGS.face_value) -> Contract:
-    network = desk.network
-    parts = (
-        network.points.address,
-        network.asset.address,
-        network.membership.address,
-        face_value,
-        SETTINGS.return_cap_bps,
-    )
-    authority = network.authority.address
-    chain = network.chain
-    office = chain.deploy_artefact(ADMIN, "CoalitionOffice", *parts, predecessor, authority)
-    return chain.deploy_artefact(
-        ADMIN, "Coalition", *parts, (0, 0, 0), predecessor, authority, office.address
-    )
-
-
-def hand_over(desk: Desk, successor: Contract) -> Contract:
-    """Proposes, waits, accepts; the desk then speaks to the successor. Returns the old one."""
-    old = desk.network.coalition
-    desk.send(desk.network.points, ADMIN, "proposeCoalition", successor.address)
-    desk.network.chain.at(desk.now + DELAY)
-    desk.send(successor, TREASURY, "accept")
-    now = desk.network
-    desk.network = Network(
-        now.chain, now.authority, now.asset, now.points, now.membership, now.office, successor
-    )
-    return old
 
 
 def test_accept__before_the_delay__is_too_early(desk: Desk) -> None:
@@ -130,7 +99,7 @@ def test_old_coalition__after_the_hand_over__refuses_every_change_and_answers_re
         "Redeem", ADA, member=ADA.address, merchant=1, points=1, nonce=2, ref=bytes(32)
     )
     position = desk.position(BAKER)
-    old = hand_over(desk, successor_of(desk, desk.network.coalition.address))
+    old = hand_over(desk)
     assert refusal(desk.send, old, TREASURY, "relay", [order]) == "NotCurrentCoalition"
     assert refusal(desk.send, old, TREASURY, "execute", order) == "NotCurrentCoalition"
     assert refusal(desk.send, old, TREASURY, "deposit", BAKER, 1) == "NotCurrentCoalition"
@@ -145,7 +114,7 @@ def test_successor__from_its_first_block__holds_money_positions_limits_terms_and
 ) -> None:
     cash, positions = desk.cash(), {m: desk.position(m) for m in (BAKER, FLORIST)}
     income = desk.network.coalition.ask("income")
-    old = hand_over(desk, successor_of(desk, desk.network.coalition.address))
+    old = hand_over(desk)
     new = desk.network.coalition
     assert (desk.cash(), desk.network.asset.ask("balanceOf", old.address)) == (cash, 0)
     assert {m: desk.position(m) for m in (BAKER, FLORIST)} == positions
@@ -161,14 +130,14 @@ def test_successor__from_its_first_block__holds_money_positions_limits_terms_and
 def test_successor__orders_of_the_old_domain__are_not_authentic(desk: Desk) -> None:
     fields = {"member": ADA.address, "merchant": BAKER, "points": 1, "nonce": 2, "ref": bytes(32)}
     order = desk.make("Redeem", ADA, **fields)
-    hand_over(desk, successor_of(desk, desk.network.coalition.address))
+    hand_over(desk)
     assert refusal(desk.execute, order) == "SignatureInvalid"
     assert desk.relay(order) == []
 
 
 def test_successor__a_members_used_nonce__stays_used_and_the_next_goes_on(desk: Desk) -> None:
     redeem(desk, FLORIST, 10, 3)
-    hand_over(desk, successor_of(desk, desk.network.coalition.address))
+    hand_over(desk)
     assert refusal(redeem, desk, FLORIST, 10, 3) == "NonceUsed"
     redeem(desk, FLORIST, 10, 2)
     redeem(desk, FLORIST, 10, 4)
@@ -177,7 +146,7 @@ def test_successor__a_members_used_nonce__stays_used_and_the_next_goes_on(desk: 
 
 def test_successor__trade_goes_on__positions_and_issues_are_added_to(desk: Desk) -> None:
     before = desk.position(BAKER)
-    hand_over(desk, successor_of(desk, desk.network.coalition.address))
+    hand_over(desk)
     issue(desk, BAKER, 500)
     assert desk.position(BAKER) == before - 500 * 110
     assert desk.network.coalition.ask("issuedBy", 1, BAKER) == (1_500, 0)
@@ -193,7 +162,7 @@ def test_refund__of_a_redemption_at_the_predecessor__takes_effect_once(desk: Des
     first = {"merchant": FLORIST, "points": 40, "redemption": redemption.fields}
     desk.execute(desk.make("Refund", till, nonce=desk.nonce(FLORIST), **first))
     old_wire = desk.network.wire
-    hand_over(desk, successor_of(desk, desk.network.coalition.address))
+    hand_over(desk)
 
     def refund(points: int) -> None:
         nonce, deadline = desk.nonce(FLORIST), desk.epoch_end()
@@ -216,7 +185,7 @@ def test_refund__of_a_redemption_at_the_predecessor__takes_effect_once(desk: Des
 
 
 def test_close_and_claim__an_epoch_of_the_predecessor__pays_once(desk: Desk) -> None:
-    hand_over(desk, successor_of(desk, desk.network.coalition.address))
+    hand_over(desk)
     desk.go_to_epoch(7)
     before = desk.position(BAKER)
     desk.anyone("closeEpoch", 1)
@@ -231,7 +200,7 @@ def test_claim__taken_at_the_predecessor__is_not_paid_again(desk: Desk) -> None:
     desk.go_to_epoch(7)
     desk.anyone("closeEpoch", 1)
     desk.anyone("claimBreakage", 1, BAKER)
-    hand_over(desk, successor_of(desk, desk.network.coalition.address))
+    hand_over(desk)
     assert refusal(desk.anyone, "closeEpoch", 1) == "EpochAlreadyClosed"
     assert refusal(desk.anyone, "claimBreakage", 1, BAKER) == "AlreadyClaimed"
 
@@ -240,7 +209,7 @@ def test_recovery__named_at_the_predecessor__is_finished_at_the_successor(desk: 
     safe = Key.from_seed("safe place")
     names = {"member": ADA.address, "recovery": safe.address}
     desk.execute(desk.make("NameRecovery", ADA, nonce=2, **names))
-    hand_over(desk, successor_of(desk, desk.network.coalition.address))
+    hand_over(desk)
     desk.execute(desk.make("Recover", safe, nonce=1, **names))
     desk.network.chain.at(desk.now + 7 * 86_400)
     desk.anyone("finishRecovery", ADA.address)
@@ -252,8 +221,8 @@ def test_third_coalition__after_two_hand_overs__still_knows_the_first_ones_merch
     desk: Desk,
 ) -> None:
     position = desk.position(BAKER)
-    hand_over(desk, successor_of(desk, desk.network.coalition.address))
-    hand_over(desk, successor_of(desk, desk.network.coalition.address))
+    hand_over(desk)
+    hand_over(desk)
     assert desk.position(BAKER) == position
     issue(desk, BAKER, 5)
     assert desk.position(BAKER) == position - 550
@@ -264,7 +233,7 @@ def test_relay__a_strangers_longest_proof_after_three_successions__says_nothing_
 ) -> None:
     """Each predecessor is asked with all of it; docs/CONTRACTS.md says what a fourth one means."""
     for _ in range(3):
-        hand_over(desk, successor_of(desk, desk.network.coalition.address))
+        hand_over(desk)
     coalition, chain = desk.network.coalition, desk.network.chain
     redemption = {"member": ADA.address, "points": 10, "nonce": 2, "deadline": desk.epoch_end()}
     redemption |= {"ref": bytes(32), "buckets": (1 << 240) | 10, "proof": [b"\7" * 32] * 255}
