@@ -14,6 +14,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from gateway.database import MIGRATIONS, Database, current_revision, head_revision, migrate
+from gateway.database import revisions as known_revisions
 from gateway.errors import SchemaUnknown
 from gateway.tables import metadata
 
@@ -69,6 +70,7 @@ def fill(database: Database) -> dict[str, dict[str, Any]]:
 
 def test_revisions__in_their_files__are_one_line_of_rising_numbers() -> None:
     assert [f"{n:04d}" for n in range(1, len(REVISIONS) + 1)] == REVISIONS
+    assert known_revisions() == REVISIONS
     assert head_revision() == REVISIONS[-1]
 
 
