@@ -6,6 +6,8 @@ import dataclasses
 
 import pytest
 from banyan_kit.revm import ADMIN, DAY, ZERO, Chain, Refused, Settings, deploy_network
+from banyan_kit.wire import Key
+from network_desk import Desk
 
 START = Settings().start
 EPOCHS_MAX = 2**16 - 1
@@ -99,3 +101,23 @@ def test_epochs__beyond_what_can_be_counted__stop_everything_and_nothing_wraps()
     network.chain.at(START + EPOCHS_MAX * DAY)
     with pytest.raises(Refused, match="EpochTooHigh"):
         network.points.ask("currentEpoch")
+
+
+def test_last_epoch__that_can_be_counted__is_one_like_any_other() -> None:
+    desk = Desk.open(Settings(epoch_length=DAY))
+    desk.go_to_epoch(EPOCHS_MAX - 1)
+    merchant = desk.register(1, "baker")
+    desk.anyone("deposit", 1, 1_000_000)
+    ada = Key.from_seed("ada")
+    desk.execute(desk.make("Join", ada, member=ada.address, nonce=1))
+    values = {"merchant": 1, "nonce": 1, "entries": [(ada.address, 100)]}
+    desk.execute(desk.make("IssueBatch", merchant.tills[0], **values))
+    desk.go_to_epoch(EPOCHS_MAX)
+    assert desk.network.points.ask("balanceOf", ada.address) == 100
+    spend = {"member": ada.address, "merchant": 1, "points": 60, "nonce": 2, "ref": bytes(32)}
+    desk.execute(desk.make("Redeem", ada, **spend))
+    held = desk.network.points.ask("balanceOfAtEpoch", EPOCHS_MAX - 1, ada.address)
+    assert held == 40
+    with pytest.raises(Refused) as refused:
+        desk.operate("setTerms", EPOCHS_MAX + 31, (1, 1, 1))
+    assert refused.value.values == (EPOCHS_MAX + 31, EPOCHS_MAX)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from banyan_kit.revm import Refused, Settings, decode_error
-from banyan_kit.wire import Key, merkle_levels, merkle_proof, redemption_leaf
+from banyan_kit.wire import FIELDS, Key, merkle_levels, merkle_proof, redemption_leaf
 from network_desk import TREASURY, Desk, refusal
 from pyrevm import AccountInfo
 
@@ -59,6 +59,25 @@ def test_order__of_no_kind__is_unknown_and_says_nothing(desk: Desk, kind: int) -
     assert why(desk, order) == ("OrderKindUnknown", (kind,))
     assert refusal(desk.network.coalition.ask, "digestOf", order) == "OrderKindUnknown"
     assert desk.relay(order) == []
+
+
+def test_order__of_nothing__is_malformed(desk: Desk) -> None:
+    assert why(desk, b"") == ("OrderMalformed", (0,))
+
+
+@pytest.mark.parametrize("kind", FIELDS)
+def test_order__that_ends_with_its_fields__is_malformed_and_one_byte_more_is_read(
+    desk: Desk, kind: str
+) -> None:
+    values: dict[str, Any] = {name: 0 for name, _, _ in FIELDS[kind][1]}
+    values |= {"entries": [(ADA.address, 1)] * 2, "member_signature": b"\1" * 65}
+    values["redemption"] = fields(desk, 2) | {"buckets": 1, "proof": [bytes(32)] * 3}
+    order = desk.network.wire.encode(kind, b"", **values)
+    for short in (order[:1], order[:-1], order):
+        assert why(desk, short) == ("OrderMalformed", (len(short),))
+        assert desk.relay(short) == []
+    # Its deadline is 0.
+    assert why(desk, order + b"\1") == ("OrderExpired", (0,))
 
 
 def test_order__of_a_till_key_that_is_neither_on_nor_off__has_no_second_form(desk: Desk) -> None:

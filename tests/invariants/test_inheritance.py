@@ -118,6 +118,35 @@ def test_accept__twice_or_without_being_proposed__is_refused(desk: Desk) -> None
     assert refusal(desk.send, successor, TREASURY, "accept") == "PredecessorMismatch"
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        ("relay", []),
+        ("execute", b""),
+        ("deposit", BAKER, 1),
+        ("depositGuarantee", 1),
+        ("withdrawGuarantee", ADMIN, 0),
+        ("closeEpoch", 1),
+        ("claimBreakage", 1, BAKER),
+        ("withdrawIncome", ADMIN, 0),
+        ("registerMerchant", NOBODY, ADMIN, ZERO, REF),
+        ("setMerchantStatus", BAKER, 2),
+        ("setCreditLimit", BAKER, 0),
+        ("setTerms", 9, (1, 1, 1)),
+        ("pauseIssuing", True),
+        ("finishRecovery", ADA.address),
+    ],
+)
+def test_old_coalition__asked_for_any_change__names_the_one_of_the_day(
+    desk: Desk, call: tuple[Any, ...]
+) -> None:
+    old = hand_over(desk)
+    with pytest.raises(Refused) as refused:
+        desk.send(old, ADMIN, *call)
+    assert refused.value.name == "NotCurrentCoalition"
+    assert refused.value.values == (desk.network.coalition.address,)
+
+
 def test_reads__of_a_coalition_without_predecessor__ask_nobody(desk: Desk) -> None:
     assert ask(desk, "predecessor") == ZERO
     assert ask(desk, "hasClaimed", 5, NOBODY) is False

@@ -54,8 +54,11 @@ def cancel(desk: Desk, key: Key, nonce: int, merchant: int = BAKER) -> bytes:
 
 def test_till__of_no_signature_that_could_be_one__is_nobody(desk: Desk) -> None:
     for signature in (bytes(65), b"\1", to_bytes(WALLET, 20)[:19]):
-        assert why(desk, batch(desk, signature)) == ("SignatureInvalid", (ZERO,))
-        assert desk.relay(batch(desk, signature)) == []
+        # Of nonces that leave something in scratch space, too.
+        for nonce in (1, 600):
+            order = batch(desk, signature, nonce)
+            assert why(desk, order) == ("SignatureInvalid", (ZERO,))
+            assert desk.relay(order) == []
 
 
 def test_till__that_is_a_contract__needs_no_more_than_its_address_and_its_word(desk: Desk) -> None:

@@ -192,6 +192,41 @@ def test_redeem_and_refund__of_a_part__tell_buckets_leaf_and_charge(desk: Desk) 
     assert desk.network.coalition.ask("refundedOf", leaf) == 25
 
 
+def test_trade__over_epochs_of_different_terms__has_each_point_at_the_price_of_its_own(
+    desk: Desk,
+) -> None:
+    """100 points of each of three epochs: redeemed at 98, 95 and 90, issued at 110, 107 and 120."""
+    for epoch, terms in ((2, (7, 5, 5_000)), (3, (20, 10, 2_000))):
+        desk.operate("setTerms", epoch, terms)
+    charged = []
+    for epoch in (1, 2, 3):
+        desk.go_to_epoch(epoch)
+        issue(desk, 100)
+        charged.append(desk.network.chain.logs[-1].values["charged"])
+    assert charged == [11_000, 10_700, 12_000]
+    till = desk.merchants[BAKER].tills[0]
+    back = {"member": ADA.address, "merchant": BAKER, "points": 10, "epoch": 2, "nonce": 90}
+    carried_out(desk, "Return", till, member_key=ADA, ref=REF, **back)
+    assert desk.network.chain.logs[-1].values["credited"] == 10 * 107
+    fields = {"member": ADA.address, "merchant": BAKER, "points": 290, "nonce": 2, "ref": REF}
+    fields["deadline"] = desk.epoch_end()
+    _, events = carried_out(desk, "Redeem", ADA, **fields)
+    assert events[1][5] == 100 * 98 + 90 * 95 + 100 * 90
+    past = desk.redemption(desk.network.chain.logs[1], fields, []).fields
+    refund = {"merchant": BAKER, "points": 195, "nonce": 91, "redemption": past}
+    _, events = carried_out(desk, "Refund", till, **refund)
+    assert events[-1][6] == 100 * 90 + 90 * 95 + 5 * 98
+    coalition = desk.network.coalition
+    fees = 100 * 10 + 90 * 7 + 100 * 20
+    assert coalition.ask("income") == (fees + 95 * 2, 100 * 10)
+    desk.go_to_epoch(8)
+    assert called(desk, coalition, TREASURY, "closeEpoch", 2) == [
+        ("EpochClosed", 2, 9_000, 90 * 12, 9_000 - 90 * 12)
+    ]
+    assert called(desk, coalition, TREASURY, "closeEpoch", 1) == [("EpochClosed", 1, 500, 250, 250)]
+    assert coalition.ask("income") == (fees + 95 * 2 + 250 + 9_000 - 90 * 12,) * 2
+
+
 def test_return__of_goods__tells_the_bucket_and_the_credit(desk: Desk) -> None:
     issue(desk, 100)
     values = {"member": ADA.address, "merchant": BAKER, "points": 9, "epoch": 1, "nonce": 8}
