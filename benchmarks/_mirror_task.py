@@ -21,12 +21,13 @@ from sqlalchemy import Engine  # noqa: E402
 
 from indexer import carry, queries, rebuild, reorg, statements, sync  # noqa: E402
 from indexer import tables as t  # noqa: E402
+from indexer.chunk import Chunk  # noqa: E402
 from indexer.database import open_mirror  # noqa: E402
 from indexer.decode import BlockLogs, Decoder, read_other  # noqa: E402
 from indexer.endpoints import Endpoints  # noqa: E402
 from indexer.prefetch import fewer_collections  # noqa: E402
 from indexer.project import Header, Memory, Network  # noqa: E402
-from indexer.source import Chunk, Source  # noqa: E402
+from indexer.source import Source  # noqa: E402
 from indexer.sync import Indexer  # noqa: E402
 from indexer.upkeep import Upkeep  # noqa: E402
 from wallet_sdk import events  # noqa: E402

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from wallet_sdk.types import Address
+
 
 @dataclass(frozen=True, slots=True)
 class Position:
@@ -41,12 +43,15 @@ class Effect:
 
 @dataclass(frozen=True, slots=True)
 class Redemption:
-    """A redemption that took effect: what a refund names and proves, points by epoch."""
+    """A redemption that took effect: what a refund names and proves, points by epoch. `coalition`:
+    for which it was signed.
+    """
 
     buckets: int
     points_by_epoch: dict[int, int]
     proof: tuple[bytes, ...]
     refunded: int
+    coalition: Address
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +94,10 @@ class Books(Protocol):
 
     def redemption(self, digest: bytes) -> Redemption | None:
         """The redemption that this order made; None: not mirrored."""
+        ...
+
+    def coalition(self) -> Address | None:
+        """The Coalition that Points obeys after the last final block; None before the first."""
         ...
 
     def live_until(self, epoch: int) -> int:

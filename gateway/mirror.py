@@ -11,12 +11,23 @@ from gateway.books import Effect, Head, Position, Redemption, Window
 from gateway.errors import NotReady
 from indexer import queries
 from indexer.errors import MirrorEmpty
-from wallet_sdk.contracts import Network, Terms
+from wallet_sdk.contracts import Deployment, Network, Terms
 from wallet_sdk.errors import RpcUnavailable
 from wallet_sdk.types import Address, address_bytes, address_of, digest_bytes, digest_of
 
 BPS = 10_000
 """Hundredths of a percent."""
+
+
+def present_deployment(mirror: Engine, deployment: Deployment) -> Deployment:
+    """The deployment with the Coalition in its place that Points obeys by the mirror's last final
+    block; as it is where the mirror does not tell. The relay looks again with every scan.
+    """
+    try:
+        with mirror.connect() as connection:
+            return deployment.with_coalition(queries.final_coalition(connection))
+    except (MirrorEmpty, SQLAlchemyError):
+        return deployment
 
 
 class MirrorBooks:
@@ -86,7 +97,19 @@ class MirrorBooks:
             found = queries.redemption(connection, digest_of(digest))
         if found is None:
             return None
-        return Redemption(found.buckets, found.points_by_epoch, found.proof, found.refunded)
+        return Redemption(
+            found.buckets, found.points_by_epoch, found.proof, found.refunded, found.coalition
+        )
+
+    def coalition(self) -> Address | None:
+        """The Coalition that Points obeys after the last final block; None before the first."""
+        try:
+            with self.reading() as connection:
+                return queries.final_coalition(connection)
+        except NotReady as error:
+            if isinstance(error.__cause__, MirrorEmpty):
+                return None
+            raise
 
     def live_until(self, epoch: int) -> int:
         """The first second at which points of `epoch` are gone."""

@@ -21,7 +21,7 @@ from gateway.gate import Gate
 from gateway.idempotency import Once
 from gateway.members.service import Members
 from gateway.merchants.service import Merchants
-from gateway.mirror import MirrorBooks
+from gateway.mirror import MirrorBooks, present_deployment
 from gateway.model import (
     LINES_MAX,
     Accepted,
@@ -118,7 +118,8 @@ class Gateway:
         self.clock = clock
         self.database = database
         self.custody = custody
-        self.deployment = deployment
+        # The file names the first Coalition; orders are signed for the one of the day.
+        self.deployment = deployment = present_deployment(mirror, deployment)
         self.network = Network(rpc, deployment)
         self.books = MirrorBooks(mirror, self.network, settings.order_ttl_s)
         self.mirror = mirror

@@ -7,6 +7,7 @@ the node's answers; the auditor proper (`banyan-audit`) proves them.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -19,6 +20,7 @@ from indexer import views
 from indexer.queries.common import Moment, latest_versions, moment
 from indexer.queries.laws import Law, laws
 from indexer.queries.network import head, network_overview
+from indexer.succession import of_the_day
 from wallet_sdk.contracts import Deployment, Network
 from wallet_sdk.rpc import Rpc
 from wallet_sdk.types import Address, Digest, address_of
@@ -104,10 +106,11 @@ def check(
     try:
         network = Network(rpc, deployment)
         network.check()
-        if isinstance(mirror, Engine):
-            with mirror.connect() as conn:
-                return _check(conn, network, on_progress)
-        return _check(mirror, network, on_progress)
+        with contextlib.ExitStack() as stack:
+            conn = stack.enter_context(mirror.connect()) if isinstance(mirror, Engine) else mirror
+            # After a succession the figures are asked of the one that has taken over.
+            present = Network(rpc, of_the_day(conn, deployment))
+            return _check(conn, present, on_progress)
     finally:
         if isinstance(rpc_url, str):
             rpc.close()

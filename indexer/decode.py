@@ -7,18 +7,17 @@ The tests hold both against eth_abi, an independent decoder, on random and hosti
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Any, Final, TypeAlias
 
-import orjson
-
 from indexer.errors import SourceContradicts
+from indexer.shapes import SHAPES, TOPICS
+from indexer.succession import COALITION, PREDECESSOR, Tenures
 from indexer.tables import IDS_PER_BLOCK
 from wallet_sdk import events as sdk
-from wallet_sdk.events.base import DYNAMIC, Event, RawValue
-from wallet_sdk.types import to_hex
+from wallet_sdk.types import address_bytes, digest_bytes, to_hex
 
 Move: TypeAlias = tuple[int, int, bytes | None, bytes | None, int]
 """A Transfer of Points: id, position of its transaction, sender, receiver, points; None is the zero
@@ -27,7 +26,9 @@ address: points coming into being or ending."""
 
 @dataclass(slots=True)
 class Other:
-    """Any other log. `name` is None for a topic that no ABI of ours has; `arguments` is JSON."""
+    """Any other log. `name` is None where no ABI of ours has it, or not of this contract;
+    `arguments` is JSON.
+    """
 
     id: int
     position: int
@@ -55,136 +56,27 @@ class BlockLogs:
     transactions: dict[int, str] = field(default_factory=dict)
 
 
+_HANDED_OVER: Final = sdk.HandedOver.DECLARATION.name
 _TRANSFER: Final = to_hex(sdk.Transfer.LAYOUT.topic0)
 _ZERO_TOPIC: Final = "0x" + "00" * 32
-_JSON_INTEGER_MAX: Final = 2**53 - 1
-"""Beyond it a reader of JSON may round."""
-
 _FIELDS: Final = itemgetter(
     "blockNumber", "blockHash", "transactionIndex", "logIndex", "address", "topics", "data"
 )
 
-_Convert: TypeAlias = Callable[[str], tuple[RawValue, object]]
-
-
-def _integer(word: str) -> tuple[RawValue, object]:
-    value = int(word, 16)
-    return value, value if value <= _JSON_INTEGER_MAX else str(value)
-
-
-def _signed(bits: int) -> _Convert:
-    def convert(word: str) -> tuple[RawValue, object]:
-        value = int.from_bytes(bytes.fromhex(word), "big", signed=True)
-        return value, value if abs(value) <= _JSON_INTEGER_MAX else str(value)
-
-    return convert
-
-
-def _boolean(word: str) -> tuple[RawValue, object]:
-    value = word[-1] == "1"
-    return value, value
-
-
-def _address(word: str) -> tuple[RawValue, object]:
-    return bytes.fromhex(word[24:]), "0x" + word[24:]
-
-
-def _fixed(size: int) -> _Convert:
-    def convert(word: str) -> tuple[RawValue, object]:
-        text = word[: 2 * size]
-        return bytes.fromhex(text), "0x" + text
-
-    return convert
-
-
-def _converter(abi_type: str) -> _Convert:
-    if abi_type == "address":
-        return _address
-    if abi_type == "bool":
-        return _boolean
-    if abi_type.startswith("bytes"):
-        return _fixed(int(abi_type.removeprefix("bytes")))
-    if abi_type.startswith("int"):
-        return _signed(int(abi_type.removeprefix("int")))
-    return _integer
-
-
-@dataclass(frozen=True, slots=True)
-class _Shape:
-    """The slices of one event: attribute, JSON name, topic or None, offset in the data's text."""
-
-    name: str
-    topics: int
-    data_chars: int
-    slices: tuple[tuple[str, str, int | None, int, _Convert], ...]
-    tail: tuple[str, str, bool] | None
-    """Attribute, JSON name, whether it is text: the trailing dynamic parameter."""
-
-    def read(self, topics: Sequence[str], data: str) -> tuple[dict[str, RawValue], str]:
-        """The values, and the arguments as JSON. Raises ValueError: not this event's shape."""
-        short = len(data) < self.data_chars if self.tail else len(data) != self.data_chars
-        if short or len(topics) != self.topics:
-            raise ValueError(f"{self.name}: {len(topics)} topics, {len(data)} characters of data")
-        values: dict[str, RawValue] = {}
-        arguments: dict[str, object] = {}
-        for attribute, name, topic, at, convert in self.slices:
-            word = topics[topic][2:] if topic is not None else data[at : at + 64]
-            values[attribute], arguments[name] = convert(word)
-        if self.tail:
-            attribute, name, is_text = self.tail
-            tail = self._tail(data)
-            text = tail.decode("utf-8", "replace")
-            values[attribute] = text if is_text else tail
-            arguments[name] = text if is_text else to_hex(tail)
-        return values, orjson.dumps(arguments).decode()
-
-    def _tail(self, data: str) -> bytes:
-        head = self.data_chars
-        if int(data[head - 64 : head], 16) * 2 != head - 2:
-            raise ValueError(f"{self.name}: the dynamic part does not follow the fixed one")
-        size = int(data[head : head + 64], 16)
-        tail = bytes.fromhex(data[head + 64 : head + 64 + 2 * size])
-        if len(tail) != size:
-            raise ValueError(f"{self.name}: the dynamic part is cut short")
-        return tail
-
-
-def _shape(event: type[Event]) -> _Shape:
-    layout = event.LAYOUT
-    json_names = {p.attribute: p.name.lstrip("_") for p in event.DECLARATION.params}
-    return _Shape(
-        name=event.DECLARATION.name,
-        topics=layout.topics,
-        data_chars=2 + 2 * layout.data_bytes,
-        slices=tuple(
-            (
-                slot.attribute,
-                json_names[slot.attribute],
-                slot.topic,
-                0 if slot.word is None else 2 + 64 * slot.word,
-                _converter(slot.abi_type),
-            )
-            for slot in layout.slots
-        ),
-        tail=(layout.tail, json_names[layout.tail], layout.tail_type == "string")
-        if layout.tail
-        else None,
-    )
-
-
-_SHAPES: Final = {
-    (to_hex(topic0), topics): _shape(event) for (topic0, topics), event in sdk.EVENTS.items()
-}
-_TOPICS: Final = {topic0 for topic0, _ in _SHAPES}
-assert {"bytes", "string"} == DYNAMIC, "another dynamic type needs a reader in _Shape"
-
 
 class Decoder:
-    """Decodes logs of one deployment's contracts; `addresses` by contract name."""
+    """Decodes logs of one deployment's contracts; `addresses` by contract name, the first Coalition
+    among them. After a succession `tenures` tells which Coalition counts when.
+    """
 
-    def __init__(self, addresses: Mapping[str, str]) -> None:
+    def __init__(self, addresses: Mapping[str, str], tenures: Tenures | None = None) -> None:
         self._names = {address.lower(): name for name, address in addresses.items()}
         self._points = addresses["Points"].lower()
+        self.tenures = tenures or Tenures(address_bytes(addresses[COALITION]))
+        # As long as there was one Coalition alone, nobody asks which.
+        self._succeeded = len(self.tenures.addresses) > 1
+        for successor in self.tenures.addresses:
+            self._names.setdefault(successor, COALITION)
         self.addresses = list(self._names)
 
     def decode(self, logs: Sequence[Mapping[str, Any]]) -> list[BlockLogs]:
@@ -194,7 +86,7 @@ class Decoder:
         found: list[BlockLogs] = []
         try:
             self._decode(logs, found)
-        except (KeyError, TypeError, ValueError, IndexError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError, IndexError) as error:
             where = found[-1].number if found else "unknown"
             raise SourceContradicts(f"a log of block {where} is malformed: {error}") from error
         return found
@@ -213,19 +105,24 @@ class Decoder:
                 number = int(number_text, 16)
                 base = number * IDS_PER_BLOCK
                 block_hash = log_hash
+                digest_bytes(block_hash)
                 block = BlockLogs(number, block_hash)
                 found.append(block)
                 items = block.items
-                position_text = ""
+                position_text, position = "", -1
             index = int(log_index, 16)
             log_id = base + index
             # A repeated log, or one out of order, would be counted twice or wrongly.
-            if log_id <= last_id or index >= IDS_PER_BLOCK:
+            if log_id <= last_id or not 0 <= index < IDS_PER_BLOCK:
                 raise ValueError(f"log {index} is repeated or out of order")
             last_id = log_id
             if log_position != position_text:
-                position_text = log_position
+                position_text, before = log_position, position
                 position = int(position_text, 16)
+                # Logs are counted through the transactions in their order.
+                if not before < position < IDS_PER_BLOCK:
+                    raise ValueError(f"transaction {position} follows transaction {before}")
+                digest_bytes(log["transactionHash"])
                 block.transactions[position] = log["transactionHash"]
             if log_hash != block_hash or log.get("removed"):
                 raise ValueError(f"log {index} belongs to another block of the same number")
@@ -234,7 +131,7 @@ class Decoder:
                 address = address.lower()
             if address == points_address and topics[0] == _TRANSFER:
                 _, sender, receiver = topics
-                if len(data) != 66:
+                if not len(data) == len(sender) == len(receiver) == 66 or data[1] != "x":
                     raise ValueError(f"log {index} is no Transfer of Points")
                 items.append(
                     (
@@ -249,9 +146,28 @@ class Decoder:
                 contract = self._names.get(address)
                 if contract is None:
                     raise ValueError(f"{address} is none of the contracts asked for")
+                if self._succeeded and contract == COALITION:
+                    contract = self.tenures.name_at(address, log_id)
+                    if contract is None:
+                        if _forget(block, position):
+                            position_text, position = "", before
+                        continue
                 other = _read_other(log_id, position, contract, topics, data)
                 items.append(other)
                 block.others.append(other)
+
+
+def _forget(block: BlockLogs, position: int) -> bool:
+    """Whether a log that does not count is the first of its transaction, which then makes no row
+    either.
+    """
+    newest = block.items[-1] if block.items else None
+    first = newest is None or position != (
+        newest.position if isinstance(newest, Other) else newest[1]
+    )
+    if first:
+        block.transactions.pop(position, None)
+    return first
 
 
 def read_other(log_id: int, position: int, contract: str, topics: bytes, data: bytes) -> Other:
@@ -263,9 +179,14 @@ def read_other(log_id: int, position: int, contract: str, topics: bytes, data: b
 def _read_other(
     log_id: int, position: int, contract: str, topics: Sequence[str], data: str
 ) -> Other:
-    shape = _SHAPES.get((topics[0], len(topics))) if topics else None
-    if shape is None and topics and topics[0] in _TOPICS:
+    if any(len(topic) != 66 for topic in topics):
+        raise ValueError(f"log {log_id} has a topic that is no word")
+    shape = SHAPES.get((topics[0], len(topics))) if topics else None
+    if shape is None and topics and topics[0] in TOPICS and contract != PREDECESSOR:
         raise ValueError(f"log {log_id} of a known event has {len(topics)} topics")
+    if shape is not None and shape.is_coalitions and contract != COALITION:
+        handed_over = contract == PREDECESSOR and shape.name == _HANDED_OVER
+        shape = shape if handed_over else None
     values, arguments = ({}, "{}") if shape is None else shape.read(topics, data)
     return Other(
         id=log_id,

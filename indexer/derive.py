@@ -25,7 +25,11 @@ from indexer.queries.common import block_number
 _EVENTS_PER_STEP: Final = 5_000
 """Events that are read and folded at once; bounds memory at some 10 MB."""
 
+_BLOCKS_MAX: Final = 2**63 // t.IDS_PER_BLOCK
+"""Every log lies before that block: all facts are there when they are summed up."""
+
 _VERSIONS: Final = (
+    t.coalitions,
     t.merchants,
     t.till_keys,
     t.members,
@@ -155,7 +159,7 @@ def _derive_versions(conn: Connection, network: Network) -> None:
     memory = Memory()
     memory.counters = Counters()
     batch = Batch()
-    clearing = Clearing(conn, network, batch, memory, 0)
+    clearing = Clearing(conn, network, batch, memory, t.first_id(_BLOCKS_MAX))
     transaction = (-1, -1)
     for step in _versioned(conn):
         for row in step:

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Final, TypeVar
 
-from indexer.source import Chunk
+from indexer.chunk import Chunk
 
 T = TypeVar("T")
 

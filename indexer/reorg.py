@@ -113,7 +113,7 @@ def undo(conn: Connection, common: Header, final_block: int) -> None:
 
 
 def _delete_above(conn: Connection, block: int, bound: int) -> None:
-    for table in (*t.FACTS, *t.JOURNALS, t.tail):
+    for table in (*t.FACTS, *t.JOURNALS, t.coalition_codes, t.tail):
         if "id" in table.c:
             bulk.run(conn, f"DELETE FROM {table.name} WHERE id >= ?", bound)
         else:

@@ -9,16 +9,20 @@ bloom of blocks that are said to hold nothing.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from contextlib import closing
 from typing import Any, Final
 
-from indexer.decode import BlockLogs, Decoder
+from indexer.chunk import Chunk, Head
+from indexer.decode import BlockLogs
 from indexer.endpoints import Endpoints
 from indexer.errors import SourceContradicts, WrongNetwork
-from indexer.headers import bloom_bits, check_links, header_of
+from indexer.headers import check_links, header_at, header_of, numbers_of, shown_number
 from indexer.project import Header
+from indexer.succession import Tenures
+from indexer.tables import block_of
+from indexer.watched import Watched
 from wallet_sdk.contracts import Deployment
 from wallet_sdk.errors import RpcError, RpcUnavailable
 from wallet_sdk.rpc import Rpc
@@ -39,40 +43,6 @@ _REQUESTS_MAX: Final = 3
 """Ranges asked for at once: the node works, and its answer travels, while another is decoded."""
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
-    """The chain's newest block and the number of its last final one."""
-
-    header: Header
-    final_block: int
-
-
-@dataclass(slots=True)
-class Chunk:
-    """Blocks `first` to `last.number`: the headers of those with logs, and their logs.
-
-    `parent_hash` is the hash that the block before `first` must have.
-    """
-
-    first: int
-    last: Header
-    parent_hash: bytes
-    blocks: list[tuple[Header, BlockLogs]] = field(default_factory=list)
-
-    @property
-    def logs(self) -> int:
-        return sum(len(block.items) for _, block in self.blocks)
-
-    def extend(self, following: Chunk) -> None:
-        """Takes the next blocks in. Raises SourceContradicts when they do not follow."""
-        if following.parent_hash != self.last.hash:
-            raise SourceContradicts(
-                f"block {following.first} does not follow block {self.last.number}"
-            )
-        self.last = following.last
-        self.blocks += following.blocks
-
-
 class Source:
     """The nodes, read for one deployment."""
 
@@ -84,8 +54,7 @@ class Source:
         self._nodes = nodes
         self._deployment = deployment
         self._confirmations = confirmations
-        self._decoder = Decoder(deployment.addresses)
-        self._blooms = [bloom_bits(bytes.fromhex(a[2:])) for a in self._decoder.addresses]
+        self._watched = Watched(deployment)
         self._span = _FIRST_SPAN
         self._requests = _REQUESTS_MAX
 
@@ -108,9 +77,10 @@ class Source:
             calls.append(("eth_getBlockByNumber", ["finalized", False]))
         chain_id, genesis, newest, *final = node.batch(calls)
         wanted = self._deployment
-        if not isinstance(chain_id, str) or int(chain_id, 16) != wanted.chain_id:
+        if shown_number(chain_id) != wanted.chain_id:
             raise WrongNetwork(
-                f"the node serves chain {_number(chain_id)}, the deployment is on {wanted.chain_id}"
+                f"the node serves chain {shown_number(chain_id)}, "
+                f"the deployment is on {wanted.chain_id}"
             )
         first = to_hex(header_of(genesis).hash)
         if first != wanted.genesis_hash:
@@ -129,11 +99,16 @@ class Source:
 
         def ask(node: Rpc) -> Header | None:
             block = node.call("eth_getBlockByNumber", [hex(number), False])
-            return None if block is None else header_of(block)
+            return None if block is None else header_at(block, number)
 
         return self._nodes.ask(ask)
 
     # ---- logs
+
+    def follow(self, tenures: Tenures) -> None:
+        """From now on logs of these Coalitions are asked for. Not while ranges are on their way."""
+        if tenures != self._watched.decoder.tenures:
+            self._watched = Watched(self._deployment, tenures)
 
     def ranges(self, first: int, last: int) -> Iterator[Chunk]:
         """The final blocks `first` to `last` in pieces of about LOGS_PER_RANGE logs, in order.
@@ -141,6 +116,17 @@ class Source:
         A few ranges are asked for at once; after an error one at a time, and then more again.
         Raises RpcUnavailable, RpcError (of one single block), SourceContradicts.
         """
+        while first <= last:
+            with closing(self._ahead(first, last)) as pieces:
+                for chunk in pieces:
+                    yield chunk
+                    first = chunk.last.number + 1
+                    if chunk.watched is not None:
+                        # What is on its way was asked for without the successor.
+                        self._watched = chunk.watched
+                        break
+
+    def _ahead(self, first: int, last: int) -> Generator[Chunk]:
         pool = ThreadPoolExecutor(_REQUESTS_MAX, thread_name_prefix="mirror-fetch")
         asked: deque[Future[list[Chunk]]] = deque()
         try:
@@ -158,6 +144,8 @@ class Source:
         chunks: list[Chunk] = []
         while first <= last:
             chunks.append(self.range(first, last))
+            if chunks[-1].watched is not None:
+                break
             first = chunks[-1].last.number + 1
         return chunks
 
@@ -182,7 +170,7 @@ class Source:
                     raise
                 span //= 2
                 continue
-            self._resize(span, chunk.logs)
+            self._resize(chunk.last.number - first + 1, chunk.logs)
             self._requests = min(self._requests + 1, _REQUESTS_MAX)
             return chunk
 
@@ -192,18 +180,32 @@ class Source:
 
     def block(self, number: int) -> Chunk | None:
         """One block above finality, read by its hash; None when there is none (any more)."""
-        return self._nodes.ask(lambda node: self._block(node, number))
+        chunk = self._nodes.ask(lambda node: self._block(node, number))
+        if chunk is not None and chunk.watched is not None:
+            self._watched = chunk.watched
+        return chunk
 
     def _block(self, node: Rpc, number: int) -> Chunk | None:
+        watched = self._watched
         raw = node.call("eth_getBlockByNumber", [hex(number), False])
         if raw is None:
             return None
-        header = header_of(raw)
-        logs = self._logs(node, {"blockHash": raw["hash"]})
-        return self._chunk(node, number, number, logs, {number: (header, raw)})
+        raws = {number: (header_at(raw, number), raw)}
+        by_hash = {"blockHash": raw["hash"]}
+        chunk = self._chunk(node, watched, raws, self._logs(node, watched, by_hash))
+        if not (changes := watched.successors([block for _, block in chunk.blocks])):
+            return chunk
+        # Again, with the logs of the Coalition that took over in it.
+        wider = watched.followed_by(changes)
+        chunk = self._chunk(node, wider, raws, self._logs(node, wider, by_hash))
+        if watched.successors([block for _, block in chunk.blocks]) != changes:
+            raise SourceContradicts(f"block {number} has another succession when asked again")
+        chunk.watched = wider
+        return chunk
 
     def _fetch(self, node: Rpc, first: int, last: int) -> Chunk:
-        criteria = self._criteria({"fromBlock": hex(first), "toBlock": hex(last)})
+        watched = self._watched
+        criteria = watched.criteria({"fromBlock": hex(first), "toBlock": hex(last)})
         numbers = list(range(first, last + 1))
         if len(numbers) <= _ALL_HEADERS_BLOCKS:
             # One round trip for both.
@@ -211,31 +213,38 @@ class Source:
             logs = _list(logs)
         else:
             logs = _list(node.call("eth_getLogs", [criteria]))
-            numbers = sorted({first, last, *(int(n, 16) for n in {g["blockNumber"] for g in logs})})
+            numbers = sorted({first, last, *numbers_of(logs)})
             answers = node.batch(_headers_of(numbers))
         raws: dict[int, tuple[Header, dict[str, Any]]] = {}
         for number, raw in zip(numbers, answers, strict=True):
             if raw is None:
                 raise SourceContradicts(f"the node has no block {number} below its own head")
-            raws[number] = (header_of(raw), raw)
-        return self._chunk(node, first, last, logs, raws)
+            raws[number] = (header_at(raw, number), raw)
+        chunk = self._chunk(node, watched, raws, logs)
+        if not (changes := watched.successors([block for _, block in chunk.blocks])):
+            return chunk
+        # Up to the block in which a successor takes over, or that block alone.
+        at = block_of(changes[0][0])
+        return self._fetch(node, first, at - 1) if at > first else self._whole_block(node, at)
 
-    def _logs(self, node: Rpc, criteria: dict[str, str]) -> list[dict[str, Any]]:
-        return _list(node.call("eth_getLogs", [self._criteria(criteria)]))
+    def _whole_block(self, node: Rpc, number: int) -> Chunk:
+        chunk = self._block(node, number)
+        if chunk is None or chunk.watched is None:
+            raise SourceContradicts(f"block {number} has no succession when asked again")
+        return chunk
 
-    def _criteria(self, blocks: dict[str, str]) -> dict[str, Any]:
-        return {**blocks, "address": self._decoder.addresses}
+    def _logs(self, node: Rpc, watched: Watched, blocks: dict[str, str]) -> list[dict[str, Any]]:
+        return _list(node.call("eth_getLogs", [watched.criteria(blocks)]))
 
     def _chunk(
         self,
         node: Rpc,
-        first: int,
-        last: int,
-        logs: Sequence[dict[str, Any]],
+        watched: Watched,
         raws: dict[int, tuple[Header, dict[str, Any]]],
+        logs: Sequence[dict[str, Any]],
     ) -> Chunk:
         blocks: list[tuple[Header, BlockLogs]] = []
-        for block in self._decoder.decode(logs):
+        for block in watched.decoder.decode(logs):
             found = raws.get(block.number)
             if found is None or digest_bytes(block.hash) != found[0].hash:
                 raise SourceContradicts(
@@ -243,13 +252,16 @@ class Source:
                 )
             blocks.append((found[0], block))
         check_links([header for header, _ in raws.values()])
-        self._check_blooms(node, raws, {block.number for _, block in blocks})
-        return Chunk(
-            first=first, last=raws[last][0], parent_hash=raws[first][0].parent_hash, blocks=blocks
-        )
+        self._check_blooms(node, watched, raws, {block.number for _, block in blocks})
+        first, last = min(raws), max(raws)
+        return Chunk(first, raws[last][0], raws[first][0].parent_hash, blocks)
 
     def _check_blooms(
-        self, node: Rpc, raws: dict[int, tuple[Header, dict[str, Any]]], with_logs: set[int]
+        self,
+        node: Rpc,
+        watched: Watched,
+        raws: dict[int, tuple[Header, dict[str, Any]]],
+        with_logs: set[int],
     ) -> None:
         """A block whose bloom may hold one of our addresses, and no logs: asked once more by hash,
         here and of the other nodes.
@@ -257,20 +269,16 @@ class Source:
         Blooms have false positives; an omitted log has none.
         """
         for number, (_, raw) in raws.items():
-            if number in with_logs:
+            if number in with_logs or not watched.may_be_in(raw):
                 continue
-            bloom = int(raw.get("logsBloom") or "0x0", 16)
-            if any(bloom & bits == bits for bits in self._blooms):
-                for asked in (node, *self._nodes.others(node)):
-                    if logs := self._second_opinion(asked, raw["hash"]):
-                        raise SourceContradicts(
-                            f"the node left out {len(logs)} logs of block {number}"
-                        )
+            for asked in (node, *self._nodes.others(node)):
+                if logs := self._second_opinion(asked, watched, raw["hash"]):
+                    raise SourceContradicts(f"the node left out {len(logs)} logs of block {number}")
 
-    def _second_opinion(self, node: Rpc, block_hash: str) -> list[dict[str, Any]]:
+    def _second_opinion(self, node: Rpc, watched: Watched, block_hash: str) -> list[dict[str, Any]]:
         """The logs of a block, none when this node cannot tell: it may be behind."""
         try:
-            return self._logs(node, {"blockHash": block_hash})
+            return self._logs(node, watched, {"blockHash": block_hash})
         except (RpcUnavailable, RpcError):
             return []
 
@@ -283,10 +291,3 @@ def _list(logs: Any) -> list[dict[str, Any]]:
     if not isinstance(logs, list):
         raise SourceContradicts("eth_getLogs gave no list")
     return logs
-
-
-def _number(text: object) -> object:
-    try:
-        return int(str(text), 16)
-    except ValueError:
-        return text

@@ -15,7 +15,8 @@ from typing import Final
 
 from sqlalchemy import Connection, Engine
 
-from indexer import bulk, reorg, store
+from indexer import bulk, reorg, store, succession
+from indexer.chunk import Chunk, Head
 from indexer.endpoints import Endpoints
 from indexer.errors import MirrorBusy, MirrorInconsistent, SourceContradicts, WrongNetwork
 from indexer.identity import belong_together
@@ -23,12 +24,11 @@ from indexer.lock import writer_lock
 from indexer.prefetch import fewer_collections, joined, prefetched
 from indexer.project import Header, Memory, Network, project
 from indexer.reorg import Reorg
-from indexer.source import Chunk, Head, Source
+from indexer.source import Source
 from indexer.upkeep import Upkeep
 from wallet_sdk.contracts import Deployment
 from wallet_sdk.errors import RpcError, RpcUnavailable
 from wallet_sdk.rpc import Rpc
-from wallet_sdk.types import address_bytes
 
 log: Final = logging.getLogger(__name__)
 
@@ -91,7 +91,7 @@ class Indexer:
         self._source = Source(self._nodes, deployment, confirmations)
         self._deployment = deployment
         self._engine = engine
-        self._network = Network(address_bytes(deployment.address("Coalition")), deployment.schedule)
+        self._network = Network(succession.first_of(deployment), deployment.schedule)
         self._on_progress = on_progress
         self._memory = Memory()
         self._upkeep = Upkeep(engine)
@@ -166,7 +166,7 @@ class Indexer:
             belong_together(conn, self._deployment)
         undone = self._undo_fork(head)
         blocks = logs = 0
-        cursor = self._cursor()
+        cursor = self._continue()
         start = self._deployment.first_block if cursor is None else cursor.number + 1
         with fewer_collections(), prefetched(lambda: self._chunks(start, head, stop)) as chunks:
             for chunk in joined(chunks, head.final_block):
@@ -183,6 +183,7 @@ class Indexer:
                 self._upkeep.wrote(chunk.logs)
                 self._tell(cursor, head, blocks, logs, undone)
         self._upkeep.run()
+        succession.note_codes(self._engine, self._nodes, self._deployment)
         if cursor is None:
             cursor = Header(start - 1, b"", b"", 0)
         return self._progress(cursor, head, blocks, logs, undone)
@@ -224,9 +225,11 @@ class Indexer:
                 f"the node gave two different answers for block {error.block}"
             ) from error
 
-    def _cursor(self) -> Header | None:
+    def _continue(self) -> Header | None:
+        """Where the mirror ends; the source asks for the Coalitions that are known there."""
         with self._engine.begin() as conn:
             found = store.read_cursor(conn)
+            self._source.follow(succession.tenures(conn, self._network.coalition))
         return None if found is None else found[0]
 
     def _tell(

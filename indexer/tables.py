@@ -41,7 +41,7 @@ from sqlalchemy import (
 from sqlalchemy.schema import SchemaItem
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 """Raised with every change of a table or of what a row means; other versions are rebuilt."""
 
 IDS_PER_BLOCK: Final = 1_000_000
@@ -117,6 +117,26 @@ network = Table(
     Column("validity", SmallInteger, nullable=False),
 )
 """What the mirror is of: one row, from the deployment file."""
+
+coalitions = Table(
+    "coalitions",
+    metadata,
+    _id(primary_key=True, autoincrement=False),
+    Column("address", LargeBinary, nullable=False),
+)
+"""Which Coalition Points obeyed since when: a row for each CoalitionChanged, the constructor's of
+Points included. Logs of `address` count from the one after `id` on."""
+
+coalition_codes = Table(
+    "coalition_codes",
+    metadata,
+    _id(primary_key=True, autoincrement=False),
+    Column("code_hash", LargeBinary, nullable=False),
+    Column("is_known", Boolean, nullable=False),
+)
+"""What code the Coalition of `coalitions.id` was found to run; `is_known`: the deployment file pins
+it, or it is this version's. What a node said when it was asked, no function of logs: not in the
+digest, and it decides nothing."""
 
 progress = Table(
     "progress",
@@ -227,7 +247,8 @@ events = Table(
     Column("data", LargeBinary, nullable=False),
 )
 """Every other log of our contracts, raw (`topics` joined, `data`) and decoded (`arguments`, JSON in
-the order of the ABI, integers beyond 53 bits as strings). `amount` is what the event did to the
+the order of the ABI, integers beyond 53 bits as strings). `contract` is Coalition for the one that
+Points obeyed then, Predecessor for an earlier one. `amount` is what the event did to the
 merchant's position, with its sign, and `balance` the position after it. `leaf` is the redemption
 that a refund gave back out of."""
 for _name, _column in (("merchant", events.c.merchant), ("digest", events.c.digest)):
@@ -408,6 +429,7 @@ back to `merchant`."""
 
 FACTS: Final = (blocks, transactions, movements, pieces, events)
 JOURNALS: Final = (
+    coalitions,
     supply,
     merchants,
     till_keys,

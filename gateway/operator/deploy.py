@@ -258,6 +258,9 @@ class _NoMirrorYet:
     def return_window(self, digest: bytes, merchant: int, address: bytes, at: int) -> Window | None:
         raise NotReady("there is no mirror yet")
 
+    def coalition(self) -> None:
+        """There is none yet that could be succeeded."""
+
     def live_until(self, epoch: int) -> int:
         raise NotReady("there is no mirror yet")
 

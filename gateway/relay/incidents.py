@@ -11,7 +11,11 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, func, insert, select, update
 
+from gateway.books import Books
+from gateway.clock import NetworkClock
+from gateway.database import Database
 from gateway.tables import audit, incidents
+from wallet_sdk.types import Address
 
 log = logging.getLogger(__name__)
 
@@ -24,9 +28,14 @@ class Incident(StrEnum):
     REORG_BELOW_FINALITY = "reorg_below_finality"
     WRONG_CHAIN = "wrong_chain"
     BOOK_BEHIND_CHAIN = "book_behind_chain"
+    COALITION_SUCCEEDED = "coalition_succeeded"
 
 
-CLOSING: Final = (Incident.REORG_BELOW_FINALITY, Incident.BOOK_BEHIND_CHAIN)
+CLOSING: Final = (
+    Incident.REORG_BELOW_FINALITY,
+    Incident.BOOK_BEHIND_CHAIN,
+    Incident.COALITION_SUCCEEDED,
+)
 """Kinds that keep the relay closed: order book and chain tell different stories. `banyan reconcile`
 ends them; nobody can wave them through.
 """
@@ -45,6 +54,11 @@ HELP: Final[dict[Incident, str]] = {
     Incident.BOOK_BEHIND_CHAIN: (
         "The chain holds orders that this order book does not know: it was restored from an older "
         "backup. Run `banyan reconcile`."
+    ),
+    Incident.COALITION_SUCCEEDED: (
+        "Another Coalition has taken over. Start every gateway and relay anew: they then sign for "
+        "the successor. `banyan reconcile` opens again; what was signed for the old one and had no "
+        "effect is signed anew once its deadline has passed."
     ),
 }
 
@@ -124,3 +138,18 @@ def closing(connection: Connection) -> str | None:
     query = select(c.id, c.kind, c.detail).where(c.kind.in_(CLOSING), *_open).limit(1)
     row = connection.execute(query).one_or_none()
     return None if row is None else f"{row.kind}: {row.detail} (incident {row.id})"
+
+
+def succession(
+    database: Database, books: Books, coalition: Address, clock: NetworkClock
+) -> str | None:
+    """Notes it when Points obeys another Coalition than `coalition`, for which this process signs,
+    and says so; None: it is still the one. Raises NotReady.
+    """
+    present = books.coalition()
+    if present is None or present == coalition:
+        return None
+    told = f"Points obeys the Coalition {present} now, and orders are signed for {coalition}"
+    with database.write() as connection:
+        note(connection, Incident.COALITION_SUCCEEDED, present, told, clock.now())
+    return told

@@ -72,6 +72,8 @@ class Relay:
         advance_mirror: Callable[[], None],
     ) -> None:
         deployment = network.deployment
+        self._books = books
+        self._coalition = deployment.address("Coalition")
         self._pool = custody.ensure_relayers(relayers, clock.now())
         self._leases = Leases(database, lease_s)
         self._database = database
@@ -156,6 +158,8 @@ class Relay:
     def _hold(self) -> frozenset[str]:
         with self._database.read() as connection:
             closed = self._gate() or incidents.closing(connection)
+        if closed is None:
+            closed = incidents.succession(self._database, self._books, self._coalition, self._clock)
         self._closed_by = closed
         if closed is not None:
             raise Closed(f"the relay is closed: {closed}")

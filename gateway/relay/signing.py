@@ -252,6 +252,7 @@ class Signing:
             deadline=order.deadline,
             ref=order.ref,
             buckets=found.buckets,
+            coalition=found.coalition,
         )
         return redemption, tuple(to_hex(step) for step in found.proof)
 

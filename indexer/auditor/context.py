@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, NoReturn
 
@@ -27,7 +27,8 @@ class Figures:
     """What never changes in one network."""
 
     face_value: int
-    return_cap_bps: int
+    return_caps_bps: Mapping[bytes, int]
+    """By Coalition: a successor may have another."""
     schedule: EpochSchedule
     policy: Policy
     points: bytes

@@ -123,7 +123,7 @@ def returned(ctx: Context, args: Args) -> None:
         ctx.fail(LAW_7, "a return after its window", f"{ctx.epoch - 1} or {ctx.epoch}", epoch)
     issues = ledger.issues_of(epoch, number)
     issues.returned += points
-    cap = issues.issued * ctx.figures.return_cap_bps // BPS
+    cap = issues.issued * ctx.figures.return_caps_bps[ctx.ledger.coalition] // BPS
     if issues.returned > cap:
         ctx.fail(LAW_7, "returns beyond the cap of what was issued", cap, issues.returned)
     price = ctx.figures.face_value + ledger.terms_in(epoch).issue_fee

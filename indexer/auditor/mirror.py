@@ -8,7 +8,7 @@ chain is read, a window of rows at a time; state and totals after the last block
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -30,6 +30,7 @@ _WINDOW: Final = 20_000
 """Rows that are held to be compared; some 10 MB."""
 _FINDINGS_MAX: Final = 20
 _ENDS: Final = {"Redeemed": ("redeem", 2), "Returned": ("return", 2), "Refunded": ("refund", 2)}
+_PREDECESSOR: Final = "Predecessor"
 _Row = tuple[Any, ...]
 
 
@@ -69,6 +70,8 @@ class MirrorCheck:
         self._network = network
         self._decoder = Decoder(network.watched)
         self._addresses = {name: address for address, name in network.watched.items()}
+        self._addresses[_PREDECESSOR] = self._addresses["Coalition"]
+        self._coalitions = [network.address("Coalition")]
         self._from = 0
         self._expected: dict[str, dict[_Row, _Row]] = {}
         self._held = 0
@@ -100,20 +103,21 @@ class MirrorCheck:
 
     # ---- facts, while the chain is read
 
-    def begin(self, first: int) -> None:
-        """Facts before `first` were compared by an earlier audit."""
+    def begin(self, first: int, ledger: Ledger) -> None:
+        """Facts before `first` were compared by an earlier audit, whose state is `ledger`."""
         self._from = first
+        self._coalitions = [*ledger.predecessors, ledger.coalition]
 
     def take(self, block: CheckedBlock) -> None:
         """Notes what the mirror must say about this block, and compares when enough is noted."""
         header = block.header
-        if block.transactions and any(tx.events for tx in block.transactions):
+        counted = [(tx, events) for tx in block.transactions if (events := self._counted(tx))]
+        if counted:
             fields = (header.hash, header.parent_hash, header.timestamp)
             self._expect("blocks", (header.number,), fields)
-            for tx in block.transactions:
-                if tx.events:
-                    self._expect("transactions", (header.number, tx.position), (tx.hash,))
-                    self._transaction(header.number, tx)
+            for tx, events in counted:
+                self._expect("transactions", (header.number, tx.position), (tx.hash,))
+                self._transaction(header.number, tx, events)
         if self._held >= _WINDOW:
             self.flush(header.number)
 
@@ -121,9 +125,23 @@ class MirrorCheck:
         self._expected.setdefault(table, {})[key] = fields
         self._held += 1
 
-    def _transaction(self, number: int, tx: OurTransaction) -> None:
-        pending: list[Event] = []
+    def _counted(self, tx: OurTransaction) -> list[Event]:
+        """The events that the mirror holds, as it calls them: of Coalitions the one of the day's,
+        and under another name what an earlier one says.
+        """
+        found = []
         for event in tx.events:
+            if event.name == "CoalitionChanged" and any(event.args[0]):
+                self._coalitions.append(event.args[1])
+            if event.contract != "Coalition" or event.address == self._coalitions[-1]:
+                found.append(event)
+            elif event.address in self._coalitions:
+                found.append(event._replace(contract=_PREDECESSOR))
+        return found
+
+    def _transaction(self, number: int, tx: OurTransaction, events: Sequence[Event]) -> None:
+        pending: list[Event] = []
+        for event in events:
             key = (number * _IDS_PER_BLOCK + event.log_index,)
             if event.contract != "Points" or event.name != "Transfer":
                 fields = (tx.position, event.contract, event.name, event.args)

@@ -45,6 +45,11 @@ def state_rows(ledger: Ledger, schedule: EpochSchedule) -> Iterator[_State]:
         _newest("passes", "programme, member", "tier, joined_at", where=" AND held"),
     )
     yield (
+        "coalitions",
+        {(1,): (ledger.coalition,)},
+        "SELECT 1, address FROM coalitions ORDER BY id DESC LIMIT 1",
+    )
+    yield (
         "treasury",
         {(1,): (ledger.assets, ledger.guarantee, ledger.income_withdrawn)} if ledger.terms else {},
         "SELECT 1, held, guarantee, income_withdrawn FROM treasury ORDER BY id DESC LIMIT 1",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from indexer.auditor import checkpoint, heads
 from indexer.auditor.blocks import CheckedBlock, RangeChecker, Watch
 from indexer.auditor.calls import check_calls, questions
+from indexer.auditor.caps import cap_of
 from indexer.auditor.checks import CHECKS, Check, check_of
 from indexer.auditor.conclusion import conclude
 from indexer.auditor.context import Figures
@@ -32,7 +33,7 @@ from indexer.auditor.receipts import BLOOM, RECEIPTS
 from indexer.auditor.references import ReferenceList
 from indexer.auditor.replay import CoalitionUnknown, Replay, issues_of
 from indexer.auditor.source import BlockFetcher, Rpc
-from indexer.auditor.state import asset_is_receipt, check_state_of_chain, return_cap
+from indexer.auditor.state import asset_is_receipt, check_state_of_chain
 from indexer.auditor.storage import StorageProver
 from indexer.auditor.transactions import TRANSACTIONS
 
@@ -55,6 +56,7 @@ class Audit:
         self._options = options
         self._progress = progress
         self._coalitions = [network.address("Coalition")]
+        self._caps: dict[bytes, int] = {}
         self.outcome = Outcome(network, rpc.url, {name: Check(name) for name in CHECKS})
         self._heads: list[heads.Head] = []
         self._mirror: MirrorCheck | None = None
@@ -111,8 +113,9 @@ class Audit:
             self._check_resumed(ledger)
         self._turn_page(ledger)
         if self._mirror is not None:
-            self._mirror.begin(outcome.first)
-        self._coalitions += [c for c in [ledger.coalition] if c not in self._coalitions]
+            self._mirror.begin(outcome.first, ledger)
+        known = (*ledger.predecessors, ledger.coalition)
+        self._coalitions += [c for c in known if c not in self._coalitions]
         return ledger
 
     def _open_mirror(self, stack: ExitStack, url: str) -> None:
@@ -190,9 +193,12 @@ class Audit:
     def _replay(self, ledger: Ledger) -> Replay:
         network = self._network
         self.outcome.asset_is_receipt = asset_is_receipt(self._rpc, network)
+        for successor in self._coalitions:
+            if successor not in self._caps:
+                self._caps[successor] = cap_of(self._rpc, network, successor)
         figures = Figures(
             face_value=network.face_value,
-            return_cap_bps=return_cap(self._rpc, network),
+            return_caps_bps=self._caps,
             schedule=network.schedule,
             policy=network.policy,
             points=network.address("Points"),
@@ -257,7 +263,7 @@ class Audit:
                     check.broken(Broken("laws", ledger.block, fact, law.right, law.left).finding)
             check.held(len(outcome.laws), "laws")
         try:
-            check_state_of_chain(self._rpc, outcome, header, self._coalitions, self._progress)
+            check_state_of_chain(self._rpc, outcome, header, self._caps, self._progress)
         finally:
             # The blocks were read, whatever became of the proofs.
             self._save(ledger)

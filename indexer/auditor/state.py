@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
+from itertools import pairwise
 from typing import Final
 
 from indexer.auditor import layout, token_layout
+from indexer.auditor.caps import CODE, code_at, word_of
 from indexer.auditor.checks import Check
-from indexer.auditor.codec import data_of, keccak
+from indexer.auditor.codec import keccak
 from indexer.auditor.completeness import Completeness, MadeUpSlots, Prefixes
-from indexer.auditor.errors import AuditError, Broken, CannotRun, NodeRefused
+from indexer.auditor.errors import AuditError, Broken, NodeRefused
 from indexer.auditor.foreign_asset import mapping_that_holds
 from indexer.auditor.headers import Header
 from indexer.auditor.ledger import Ledger
@@ -23,40 +25,8 @@ from indexer.auditor.source import Rpc
 from indexer.auditor.storage import Fact, StorageProver
 from indexer.auditor.touched import touched_slots
 
-CODE: Final = "code"
 COMPLETE: Final = "complete storage"
 _FINDINGS_MAX: Final = 20
-
-
-def _code(rpc: Rpc, address: bytes) -> bytes:
-    return data_of(rpc.call("eth_getCode", ["0x" + address.hex(), "latest"]))
-
-
-def return_cap(rpc: Rpc, network: NetworkFile) -> int:
-    """Basis points of its issues that a merchant may take back. A constant of the Coalition's code:
-    what the node says is believed only if it stands among the immutables of the pinned code.
-    """
-    pinned = network.contracts["Coalition"]
-    code = _code(rpc, pinned.address)
-    if keccak(code) != pinned.code_hash:
-        raise Broken(
-            CODE,
-            None,
-            "the Coalition runs other code than the deployment file pins",
-            "0x" + pinned.code_hash.hex(),
-            "0x" + keccak(code).hex(),
-        )
-    words = immutables_of("Coalition", code)
-    answers = []
-    for name in ("returnCapBps()", "faceValue()"):
-        call = {"to": "0x" + pinned.address.hex(), "data": "0x" + keccak(name.encode())[:4].hex()}
-        answers.append(int.from_bytes(data_of(rpc.call("eth_call", [call, "latest"]), 32), "big"))
-    cap, face_value = answers
-    if words is not None and (cap not in words or face_value not in words):
-        raise Broken(CODE, None, "the node tells figures that the Coalition's code does not hold")
-    if face_value != network.face_value:
-        raise CannotRun(f"the file says face value {network.face_value}, the code {face_value}")
-    return cap
 
 
 _RECEIPT_CALLS: Final = (
@@ -70,7 +40,7 @@ def asset_is_receipt(rpc: Rpc, network: NetworkFile) -> bool:
     proposing and confirming mints. Anything else is somebody's token. Raises Broken.
     """
     pinned = network.contracts["BankReceipt"]
-    code = _code(rpc, pinned.address)
+    code = code_at(rpc, pinned.address)
     if keccak(code) != pinned.code_hash:
         expected, got = "0x" + pinned.code_hash.hex(), "0x" + keccak(code).hex()
         fact = "the settlement asset runs other code than the deployment file pins"
@@ -82,12 +52,14 @@ def check_state_of_chain(
     rpc: Rpc,
     outcome: Outcome,
     header: Header,
-    coalitions: list[bytes],
+    caps: Mapping[bytes, int],
     progress: Callable[[str, int, int], None],
 ) -> None:
-    """Fills the checks `code`, `storage` and `complete storage` of the outcome."""
+    """Fills the checks `code`, `storage` and `complete storage` of the outcome. `caps`: every
+    Coalition in order, with the return cap that the replay took.
+    """
     prover = StorageProver(rpc, header.number, header.state_root)
-    _check_code(rpc, prover, outcome, coalitions)
+    _check_code(rpc, prover, outcome, caps)
     began = time.perf_counter()
     storage, complete = outcome.checks["storage"], outcome.checks[COMPLETE]
     ledger = outcome.ledger
@@ -218,7 +190,9 @@ def _check_complete(name: str, found: Storage, number: int, check: Check) -> Non
         check.note = f"{closed} branches of {name} could not be looked into"
 
 
-def _check_code(rpc: Rpc, prover: StorageProver, outcome: Outcome, coalitions: list[bytes]) -> None:
+def _check_code(
+    rpc: Rpc, prover: StorageProver, outcome: Outcome, caps: Mapping[bytes, int]
+) -> None:
     check = outcome.checks[CODE]
     network = outcome.network
     proven = 0
@@ -237,10 +211,8 @@ def _check_code(rpc: Rpc, prover: StorageProver, outcome: Outcome, coalitions: l
         foreign = name == "BankReceipt" and not outcome.asset_is_receipt
         if not foreign and not _is_ours(rpc, name, pinned.address, account.code_hash):
             older.append(name)
-    for successor in coalitions[1:]:
-        account = prover.account(successor)
-        assert account is not None
-        if _is_ours(rpc, "Coalition", successor, account.code_hash):
+    for before, successor in pairwise(caps):
+        if _is_successor(rpc, prover, outcome.network, successor, before, caps[successor]):
             proven += 1
         else:
             notes.append(f"the successor 0x{successor.hex()} runs code that nobody pinned")
@@ -251,10 +223,42 @@ def _check_code(rpc: Rpc, prover: StorageProver, outcome: Outcome, coalitions: l
         check.held(proven, "contracts", said)
 
 
+def _is_successor(
+    rpc: Rpc,
+    prover: StorageProver,
+    network: NetworkFile,
+    successor: bytes,
+    before: bytes,
+    cap: int,
+) -> bool:
+    """Whether a successor runs the committed code of both halves, with this network's contracts,
+    the Coalition before it and the replay's figures in its immutables.
+    """
+    account = prover.account(successor)
+    assert account is not None
+    try:
+        code = code_at(rpc, successor)
+        words = immutables_of("Coalition", code)
+        if keccak(code) != account.code_hash or words is None:
+            return False
+        # The code is ours, so it is asked; and what the node says must stand in it.
+        office = word_of(rpc, successor, "office()")
+        parts = ("Points", "BankReceipt", "MembershipPass")
+        needed = [int.from_bytes(network.address(name), "big") for name in parts]
+        needed += [int.from_bytes(before, "big"), network.face_value, cap, office]
+        if any(word not in words for word in needed):
+            return False
+        half_at = office.to_bytes(32, "big")[12:]
+        half = prover.account(half_at)
+    except (NodeRefused, AuditError):
+        return False
+    return half is not None and _is_ours(rpc, "CoalitionOffice", half_at, half.code_hash)
+
+
 def _is_ours(rpc: Rpc, name: str, address: bytes, code_hash: bytes) -> bool:
     """Whether the code is the committed artefact's, its immutables left open."""
     try:
-        code = _code(rpc, address)
+        code = code_at(rpc, address)
     except (NodeRefused, AuditError):
         return False
     return keccak(code) == code_hash and immutables_of(name, code) is not None

@@ -131,10 +131,13 @@ def status(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Where the mirror stands: block, time, members, logs, and on request its digest."""
+    """Where the mirror stands: block, time, members, logs, the Coalition of the day and whether its
+    code is known, and on request its digest.
+    """
     place = Place(data, mirror)
     with failing(as_json), place.open(looking=True) as engine, engine.connect() as conn:
         content = dataclasses.asdict(queries.head(conn))
+        content |= dataclasses.asdict(queries.coalition(conn))
         if digest:
             with progress_bar("rows") as shown:
                 content |= digest_content(

@@ -15,8 +15,10 @@ from sqlalchemy import Connection
 from indexer import tables as t
 from indexer.decode import Other
 from indexer.errors import MirrorInconsistent
+from indexer.project.holdings import held_by
 from indexer.project.rows import AMOUNTS, Batch, Row
 from indexer.project.state import Memory, Network, Versions
+from indexer.succession import COALITION
 from wallet_sdk.epochs import EPOCH_MAX
 
 _ZERO: Final = bytes(20)
@@ -73,7 +75,7 @@ class Clearing:
         name = log.name or ""
         merchant: Any = values.get("merchant") or None
         amount = balance = None
-        if log.contract == "Coalition":
+        if log.contract == COALITION:
             if name in AMOUNTS:
                 column, sign = AMOUNTS[name]
                 amount = sign * int(values[column])
@@ -179,7 +181,8 @@ class Clearing:
 
     def _asset_moved(self, log: Other, _time: int) -> None:
         v = log.values
-        into = (v["to"] == self._network.coalition) - (v["from_"] == self._network.coalition)
+        coalition = self._coalition()
+        into = (v["to"] == coalition) - (v["from_"] == coalition)
         if into:
             self._money(log, "held", into * int(v["value"]))
 
@@ -188,23 +191,49 @@ class Clearing:
         self._money(log, column, sign * int(log.values["amount"]))
 
     def _money(self, log: Other, column: str, amount: int) -> None:
-        sums = self._memory.treasury
-        if sums is None:
-            row = self._conn.execute(
-                sa.select(t.treasury).order_by(t.treasury.c.id.desc()).limit(1)
-            ).one_or_none()
-            sums = {name: 0 if row is None else getattr(row, name) for name in _TREASURY}
-            self._memory.treasury = sums
+        sums = self._sums()
         sums[column] += amount
         self._version(t.treasury, (log.id, *(sums[name] for name in _TREASURY)))
 
+    def _sums(self) -> dict[str, int]:
+        """The treasury's columns as they stand."""
+        if self._memory.treasury is None:
+            row = self._conn.execute(
+                sa.select(t.treasury).order_by(t.treasury.c.id.desc()).limit(1)
+            ).one_or_none()
+            self._memory.treasury = {n: 0 if row is None else getattr(row, n) for n in _TREASURY}
+        return self._memory.treasury
+
     def _succession(self, log: Other, _time: int) -> None:
-        # A successor's logs come from an address that this mirror was not told of.
-        if log.values["current"] != self._network.coalition:
+        """Points obeys another Coalition from the next log on. What that one holds of the asset is
+        what the network holds: nothing, as a rule, until the old one hands over.
+        """
+        previous, current = log.values["previous"], log.values["current"]
+        expected = _ZERO if previous == _ZERO else self._coalition()
+        if previous != expected or (previous == _ZERO and current != self._network.coalition):
             raise MirrorInconsistent(
                 t.block_of(log.id),
-                "Points obeys another Coalition now: give the deployment file that names it",
+                f"Points turned from 0x{previous.hex()} to 0x{current.hex()}, and obeyed "
+                f"0x{self._network.coalition.hex()} first by the deployment file",
             )
+        self._version(t.coalitions, (log.id, current))
+        self._memory.coalition = current
+        if previous != _ZERO:
+            before = min(log.id, self._before)
+            held = held_by(self._conn, self._appended[t.events], current, before)
+            self._money(log, "held", held - self._sums()["held"])
+
+    def _coalition(self) -> bytes:
+        """The Coalition that Points obeys."""
+        if self._memory.coalition is None:
+            found = self._conn.execute(
+                sa.select(t.coalitions.c.address)
+                .where(t.coalitions.c.id < self._before)
+                .order_by(t.coalitions.c.id.desc())
+                .limit(1)
+            ).scalar_one_or_none()
+            self._memory.coalition = bytes(found or self._network.coalition)
+        return self._memory.coalition
 
     # ---- members and passes
 

@@ -89,7 +89,7 @@ class Refunds:
         for movement in movements.all():
             event = self._conn.execute(
                 sa.select(e.c.digest, e.c.data)
-                .where(e.c.id > movement, e.c.name == "Redeemed")
+                .where(e.c.id > movement, e.c.name == "Redeemed", e.c.contract == "Coalition")
                 .order_by(e.c.id)
                 .limit(1)
             ).one()

@@ -23,7 +23,7 @@ _LOTS_KEPT: Final = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """The fixed figures of the network that is mirrored."""
+    """The fixed figures of the network that is mirrored; `coalition` is the first one."""
 
     coalition: bytes
     schedule: EpochSchedule
@@ -219,6 +219,7 @@ class Memory:
         self.positions: dict[int, int] = {}
         self.supply: dict[int, list[int]] = {}
         self.treasury: dict[str, int] | None = None
+        self.coalition: bytes | None = None
 
     def clear(self) -> None:
         """Forgets everything; it is read again where it is needed."""
@@ -227,3 +228,4 @@ class Memory:
         self.positions = {}
         self.supply = {}
         self.treasury = None
+        self.coalition = None

@@ -5,6 +5,7 @@ one transaction see one state. `as_of` is a block (None: the head), `at_time` th
 decides what has expired (None: the block's own). `MirrorEmpty` is raised before the first block.
 """
 
+from indexer.queries.coalitions import CoalitionOfTheDay, coalition, final_coalition
 from indexer.queries.effects import (
     EFFECT_NAMES,
     Effect,
@@ -49,6 +50,7 @@ from indexer.queries.supply import EpochSupply
 
 __all__ = [
     "EFFECT_NAMES",
+    "CoalitionOfTheDay",
     "Effect",
     "EffectPage",
     "EpochPoints",
@@ -72,8 +74,10 @@ __all__ = [
     "NetworkOverview",
     "OrderEffects",
     "Redemption",
+    "coalition",
     "effects_since",
     "epoch_of_issue",
+    "final_coalition",
     "flows",
     "head",
     "issued_in_epoch",

@@ -34,7 +34,6 @@ class Moment:
     is_head: bool
     schedule: EpochSchedule
     face_value: int
-    coalition: bytes
 
     @property
     def oldest_live_epoch(self) -> int:
@@ -81,7 +80,6 @@ def moment(conn: Connection, as_of: int | None = None, at_time: int | None = Non
         is_head=is_head,
         schedule=EpochSchedule(row.epoch_first_start, row.epoch_length, row.validity),
         face_value=row.face_value,
-        coalition=row.coalition,
     )
 
 

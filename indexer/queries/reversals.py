@@ -10,22 +10,25 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from indexer import tables as t
+from indexer.queries.coalitions import coalition_at
 from indexer.queries.common import block_number, moment
 from wallet_sdk.buckets import unpack_buckets
 from wallet_sdk.merkle import redemption_leaf, redemptions_proof, redemptions_root
-from wallet_sdk.types import Digest, digest_bytes
+from wallet_sdk.types import Address, Digest, digest_bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Redemption:
     """A redemption that took effect. `buckets` is the word of its event, `proof` the steps from
-    `leaf` to the root that its relay stored, `refunded` what was given back of it so far.
+    `leaf` to the root that its relay stored, `refunded` what was given back of it so far;
+    `coalition` the one that stored it, for which the order was signed.
     """
 
     buckets: int
     leaf: bytes
     proof: tuple[bytes, ...]
     refunded: int
+    coalition: Address
     as_of_block: int
 
     @property
@@ -94,6 +97,7 @@ def redemption(conn: Connection, digest: Digest) -> Redemption | None:
         leaf=leaf,
         proof=tuple(redemptions_proof(leaves, index)),
         refunded=int(refunded),
+        coalition=coalition_at(conn, own.id),
         as_of_block=now.as_of_block,
     )
 

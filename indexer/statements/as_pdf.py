@@ -1,23 +1,25 @@
-"""A statement as PDF 1.4, written by hand: one font of the fourteen that every reader has, text in
-columns, A4.
-
-Characters outside Windows-1252 (a merchant's name in Thai) are shown as question marks: no font is
-embedded.
+"""A statement as PDF 1.4, written by hand: lines in a font of the fourteen that every reader has,
+text in columns, A4; over them the merchant's name, in the letters it is written in (`lettering`).
 """
 
 from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from indexer.statements.as_csv import decimal_text, utc
 from indexer.statements.statement import Statement
 
+if TYPE_CHECKING:
+    from indexer.statements.lettering import Lettering
+
 _WIDTH, _HEIGHT, _MARGIN = 595, 842, 40
 _LEADING: Final = 12
 _SIZE: Final = 8
-_LINES_PER_PAGE: Final = (_HEIGHT - 2 * _MARGIN) // _LEADING - 2
+_TITLE_SIZES: Final = (13, 6)
+"""Of the merchant's name; the second where it is long."""
+_LINES_PER_PAGE: Final = (_HEIGHT - 2 * _MARGIN) // _LEADING - 3
 # Courier: every character is 0.6 of the size wide, so columns need no font metrics.
 _ADVANCE: Final = 0.6 * _SIZE
 _COLUMNS: Final = (20, 16, 12, 20, 20, 18)
@@ -25,15 +27,24 @@ _COLUMNS: Final = (20, 16, 12, 20, 20, 18)
 
 
 def statement_pdf(statement: Statement, title: str, decimals: int = 6) -> bytes:
-    """The statement as a PDF file; `title` names the merchant."""
+    """The statement as a PDF file; `title` names the merchant, in Latin, Vietnamese or Thai letters
+    (what the font does not have is shown as a box).
+    """
+    # HarfBuzz is loaded by whoever writes a PDF, not by every command.
+    from indexer.statements.lettering import Lettering, fitted
+
     rows = list(_rows(statement, decimals))
     pages = [rows[i : i + _LINES_PER_PAGE] for i in range(0, len(rows), _LINES_PER_PAGE)]
-    heading = f"{title}: {utc(statement.begins_at)} to {utc(statement.ends_at)}"
+    period = f"{utc(statement.begins_at)} to {utc(statement.ends_at)}"
+    lettering = Lettering()
+    glyphs, size = fitted(title, _WIDTH - 2 * _MARGIN, *_TITLE_SIZES)
+    name = lettering.draw(glyphs, size)
     return _document(
         [
-            _page(f"{heading}   page {number} of {len(pages)}", page)
+            _page(name, f"{period}   page {number} of {len(pages)}", page)
             for number, page in enumerate(pages, start=1)
-        ]
+        ],
+        lettering,
     )
 
 
@@ -73,11 +84,11 @@ def _row(cells: Sequence[str]) -> str:
     )
 
 
-def _page(heading: str, lines: Sequence[str]) -> bytes:
-    """The drawing instructions of one page."""
-    shown = [heading, "", *lines]
+def _page(name: str, period: str, lines: Sequence[str]) -> bytes:
+    """The drawing instructions of one page: the name is operators, all else text."""
+    shown = ["", period, "", *lines]
     text = "".join(f"({_escaped(line)}) Tj T*\n" for line in shown)
-    begin = f"BT /F1 {_SIZE} Tf {_LEADING} TL {_MARGIN - 10} {_HEIGHT - _MARGIN} Td\n"
+    begin = f"BT {_MARGIN - 10} {_HEIGHT - _MARGIN} Td {name}\n/F1 {_SIZE} Tf {_LEADING} TL\n"
     return zlib.compress(f"{begin}{text}ET".encode("cp1252", "replace"))
 
 
@@ -87,18 +98,23 @@ def _escaped(text: str) -> str:
     return cut.replace("\\", r"\\").replace("(", r"\(").replace(")", r"\)")
 
 
-def _document(pages: Sequence[bytes]) -> bytes:
-    """Catalogue, page tree, font, then two objects a page; and where each of them stands."""
-    kids = " ".join(f"{4 + 2 * number} 0 R" for number in range(len(pages)))
+def _document(pages: Sequence[bytes], lettering: Lettering) -> bytes:
+    """Catalogue, page tree, fonts, then two objects a page; and where each of them stands."""
+    font = lettering.objects(first=4)
+    first = 4 + len(font)
+    kids = " ".join(f"{first + 2 * number} 0 R" for number in range(len(pages)))
     objects = [
         b"<< /Type /Catalog /Pages 2 0 R >>",
         f"<< /Type /Pages /Kids [{kids}] /Count {len(pages)} >>".encode(),
         b"<< /Type /Font /Subtype /Type1 /BaseFont /Courier /Encoding /WinAnsiEncoding >>",
+        *font,
     ]
     for number, content in enumerate(pages):
+        contents = first + 2 * number + 1
         objects.append(
             f"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 {_WIDTH} {_HEIGHT}] "
-            f"/Resources << /Font << /F1 3 0 R >> >> /Contents {5 + 2 * number} 0 R >>".encode()
+            "/Resources << /Font << /F1 3 0 R /F2 4 0 R >> >> "
+            f"/Contents {contents} 0 R >>".encode()
         )
         objects.append(
             b"<< /Length %d /Filter /FlateDecode >>\nstream\n%b\nendstream"

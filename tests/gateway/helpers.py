@@ -57,6 +57,9 @@ class WrittenBooks:
     def effects(self, digests: Sequence[bytes]) -> dict[bytes, Effect]:
         return {d: self.found[d] for d in digests if d in self.found}
 
+    def coalition(self) -> None:
+        """None was ever succeeded."""
+
     def issue_price(self, at: int) -> int:
         return self.price
 

@@ -22,7 +22,11 @@ def found(chain: ModelChain) -> None:
 
 
 def act(chain: ModelChain, rng: random.Random, time: int) -> None:
-    """One random act, or none where the one drawn cannot be done."""
+    """One random act, or none where the one drawn cannot be done; seldom a hand-over."""
+    moment = f"{chain.salt} {len(chain.blocks)} {len(chain.pending)}"
+    # Drawn beside the others, which are the same with and without it.
+    if random.Random(moment).random() < 0.03:
+        chain.hand_over(f"successor of {moment}")
     who = actor(rng.choice(NAMES))
     merchant = rng.choice(MERCHANTS)
     live = chain.live(who, time)

@@ -78,6 +78,7 @@ class State:
     redemptions: list[tuple[bytes, bytes, str, int, dict[int, int]]] = field(default_factory=list)
     refunded: dict[bytes, dict[int, int]] = field(default_factory=dict)
     held: int = 0
+    coalition: str = ADDRESSES["Coalition"]
     digests: int = 0
 
 
@@ -104,6 +105,14 @@ class ModelChain:
         self.tamper: Callable[[str, list[Any], Any], Any] | None = None
         self.chain_id = CHAIN_ID
         self._append(start, [])
+        # The constructor of Points.
+        changed = {"previous": ZERO_ADDRESS, "current": self.state.coalition}
+        self.pending.append([self._say(sdk.CoalitionChanged, "Points", **changed)])
+
+    def _say(self, event: type[sdk.Event], contract: str, **values: Any) -> dict[str, Any]:
+        """A log; of the Coalition: of the one that Points obeys."""
+        log = encode(event, contract, **values)
+        return log if contract != "Coalition" else {**log, "address": self.state.coalition.lower()}
 
     # ---- the chain
 
@@ -185,14 +194,14 @@ class ModelChain:
         till = actor(f"till of {merchant}")
         self.pending.append(
             [
-                encode(
+                self._say(
                     sdk.MerchantRegistered,
                     "Coalition",
                     merchant=merchant,
                     owner=owner,
                     profile_hash=keccak256(owner.encode()),
                 ),
-                encode(
+                self._say(
                     sdk.TillKeySet,
                     "Coalition",
                     digest=bytes(32),
@@ -206,7 +215,7 @@ class ModelChain:
     def terms(self, from_epoch: int = 1, issue_fee: int = ISSUE_FEE) -> None:
         self.pending.append(
             [
-                encode(
+                self._say(
                     sdk.TermsSet,
                     "Coalition",
                     from_epoch=from_epoch,
@@ -222,14 +231,14 @@ class ModelChain:
         self.state.held += amount
         self.pending.append(
             [
-                encode(
+                self._say(
                     sdk.Transfer,
                     "BankReceipt",
                     from_=actor("bank"),
-                    to=ADDRESSES["Coalition"],
+                    to=self.state.coalition,
                     value=amount,
                 ),
-                encode(
+                self._say(
                     sdk.Deposited,
                     "Coalition",
                     merchant=merchant,
@@ -239,21 +248,50 @@ class ModelChain:
             ]
         )
 
+    def hand_over(self, name: str, gift: int = 7) -> str:
+        """Another Coalition takes over, in one block with what does not count: what it says before
+        its day, and what the old one says after its own. `gift` is what it held already.
+        """
+        old, new = self.state.coalition, actor(name)
+        deposited = {"merchant": 1, "from_": actor("bank"), "amount": 10**6}
+
+        def moved(sender: str, receiver: str, value: int) -> dict[str, Any]:
+            fields = {"from_": sender, "to": receiver, "value": value}
+            return self._say(sdk.Transfer, "BankReceipt", **fields)
+
+        def said(by: str, event: type[sdk.Event], **values: Any) -> dict[str, Any]:
+            return {**self._say(event, "Coalition", **values), "address": by.lower()}
+
+        self.pending += [
+            [moved(actor("bank"), new, gift), said(new, sdk.Deposited, **deposited)],
+            [said(new, sdk.Deposited, **deposited)],
+            [
+                said(new, sdk.Deposited, **deposited),
+                self._say(sdk.CoalitionChanged, "Points", previous=old, current=new),
+                said(old, sdk.HandedOver, successor=new, amount=self.state.held),
+                moved(old, new, self.state.held),
+            ],
+            [said(old, sdk.Deposited, **deposited)],
+        ]
+        self.state.coalition = new
+        self.state.held += gift
+        return new
+
     def join(self, member: str) -> None:
         self.state.members.add(member)
         token = int(member, 16)
         self.pending.append(
             [
-                encode(sdk.MemberSet, "Points", member=member, is_member=True),
-                encode(
+                self._say(sdk.MemberSet, "Points", member=member, is_member=True),
+                self._say(
                     sdk.PassTransfer,
                     "MembershipPass",
                     from_=ZERO_ADDRESS,
                     to=member,
                     token_id=token,
                 ),
-                encode(sdk.Locked, "MembershipPass", token_id=token),
-                encode(sdk.Joined, "Coalition", digest=self._digest(), member=member),
+                self._say(sdk.Locked, "MembershipPass", token_id=token),
+                self._say(sdk.Joined, "Coalition", digest=self._digest(), member=member),
             ]
         )
 
@@ -261,20 +299,20 @@ class ModelChain:
         self.state.members.discard(member)
         self.pending.append(
             [
-                encode(sdk.MemberSet, "Points", member=member, is_member=False),
-                encode(
+                self._say(sdk.MemberSet, "Points", member=member, is_member=False),
+                self._say(
                     sdk.PassTransfer,
                     "MembershipPass",
                     from_=member,
                     to=ZERO_ADDRESS,
                     token_id=int(member, 16),
                 ),
-                encode(sdk.Left, "Coalition", digest=self._digest(), member=member),
+                self._say(sdk.Left, "Coalition", digest=self._digest(), member=member),
             ]
         )
 
     def _transfer(self, sender: str, receiver: str, points: int) -> dict[str, Any]:
-        return encode(sdk.Transfer, "Points", from_=sender, to=receiver, value=points)
+        return self._say(sdk.Transfer, "Points", from_=sender, to=receiver, value=points)
 
     def issue(self, merchant: int, entries: list[tuple[str, int]], time: int) -> None:
         epoch = self.epoch(time)
@@ -288,7 +326,7 @@ class ModelChain:
         self.state.supply[epoch][1] += total
         logs = [self._transfer(ZERO_ADDRESS, who, points) for who, points in entries]
         logs.append(
-            encode(
+            self._say(
                 sdk.Issued,
                 "Coalition",
                 digest=self._digest(),
@@ -337,7 +375,7 @@ class ModelChain:
         self.pending.append(
             [
                 self._transfer(member, ZERO_ADDRESS, points),
-                encode(
+                self._say(
                     sdk.Redeemed,
                     "Coalition",
                     digest=digest,
@@ -348,7 +386,7 @@ class ModelChain:
                     buckets=word,
                     ref=bytes(32),
                 ),
-                encode(sdk.RedemptionsRooted, "Coalition", root=leaf, count=1),
+                self._say(sdk.RedemptionsRooted, "Coalition", root=leaf, count=1),
             ]
         )
         return leaf
@@ -365,8 +403,8 @@ class ModelChain:
         self.pending.append(
             [
                 self._transfer(ZERO_ADDRESS, member, points),
-                encode(sdk.BucketsMoved, "Points", from_=ZERO_ADDRESS, to=member, buckets=word),
-                encode(
+                self._say(sdk.BucketsMoved, "Points", from_=ZERO_ADDRESS, to=member, buckets=word),
+                self._say(
                     sdk.Refunded,
                     "Coalition",
                     digest=self._digest(),
@@ -391,8 +429,8 @@ class ModelChain:
         self.pending.append(
             [
                 self._transfer(member, ZERO_ADDRESS, points),
-                encode(sdk.BucketsMoved, "Points", from_=member, to=ZERO_ADDRESS, buckets=word),
-                encode(
+                self._say(sdk.BucketsMoved, "Points", from_=member, to=ZERO_ADDRESS, buckets=word),
+                self._say(
                     sdk.Returned,
                     "Coalition",
                     digest=self._digest(),
@@ -414,7 +452,7 @@ class ModelChain:
         if epoch is None:
             taken = self.soonest(sender, points, time)
             logs.append(
-                encode(
+                self._say(
                     sdk.Transferred,
                     "Coalition",
                     digest=self._digest(),
@@ -426,7 +464,9 @@ class ModelChain:
         else:
             taken = {epoch: points}
             word = pack_buckets(self.epoch(time), taken)
-            logs.append(encode(sdk.BucketsMoved, "Points", from_=sender, to=receiver, buckets=word))
+            logs.append(
+                self._say(sdk.BucketsMoved, "Points", from_=sender, to=receiver, buckets=word)
+            )
         if sender != receiver:
             self._take(sender, taken)
             self._give(receiver, taken)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from mirror_model import ADDRESSES, EPOCH, ModelChain, actor, encode
+from mirror_model import EPOCH, ModelChain, actor, encode
 from sqlalchemy import Engine
 
 from indexer import queries
@@ -94,11 +94,6 @@ IMPOSSIBLE: dict[str, Callable[[], list[dict[str, object]]]] = {
     ],
     "merchant 77 is unknown": lambda: [
         encode(sdk.CreditLimitSet, "Coalition", merchant=77, limit=5)
-    ],
-    "Points obeys another Coalition": lambda: [
-        encode(
-            sdk.CoalitionChanged, "Points", previous=ADDRESSES["Coalition"], current=actor("new")
-        )
     ],
 }
 

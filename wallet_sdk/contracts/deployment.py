@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
@@ -77,6 +77,14 @@ class Deployment:
     def addresses(self) -> dict[str, Address]:
         """Address by contract name."""
         return {name: at.address for name, at in self.contracts.items()}
+
+    def with_coalition(self, address: Address) -> Deployment:
+        """The same network spoken to through another Coalition: a successor. No code is pinned for
+        it: the hash stays that of the first.
+        """
+        contracts = dict(self.contracts)
+        contracts["Coalition"] = ContractAt(address, contracts["Coalition"].code_hash)
+        return replace(self, contracts=contracts)
 
     @cached_property
     def domain(self) -> Domain:

@@ -6,6 +6,7 @@ from wallet_sdk.deployment.plan import (
     DeploymentParams,
     PlannedTransaction,
     deployed,
+    is_artefact,
     plan,
     planned_addresses,
 )
@@ -22,6 +23,7 @@ __all__ = [
     "PlannedTransaction",
     "Role",
     "deployed",
+    "is_artefact",
     "plan",
     "planned_addresses",
 ]

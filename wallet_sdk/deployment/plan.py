@@ -145,7 +145,7 @@ def deployed(
     contracts = {}
     for name, address in at.items():
         code = from_hex(rpc.call("eth_getCode", [address, "latest"]))
-        if not _is_artefact(name, code):
+        if not is_artefact(name, code):
             raise DeploymentInvalid(f"the code at {address} is not the {name} of this version")
         contracts[name] = ContractAt(address, to_hex(keccak256(code)))
     genesis = rpc.call("eth_getBlockByNumber", ["0x0", False])
@@ -180,7 +180,7 @@ def _type_of(part: dict[str, Any]) -> str:
     return str(part["type"])
 
 
-def _is_artefact(name: str, code: bytes) -> bool:
+def is_artefact(name: str, code: bytes) -> bool:
     """Whether deployed code is the artefact's, immutables (zero in the artefact) left out."""
     artefact = abi.load(name)
     expected = from_hex(artefact["deployedBytecode"])

@@ -116,7 +116,8 @@ class Redemption:
     """A redemption that took effect, as a refund names it: the order's fields and the buckets it
     took.
 
-    `buckets` is the word of the `Redeemed` event.
+    `buckets` is the word of the `Redeemed` event. `coalition`: for which Coalition it was signed
+    where that has been succeeded since; it is not on the wire, and the chain tries all of them.
     """
 
     member: Address
@@ -125,13 +126,16 @@ class Redemption:
     deadline: Seconds
     ref: Digest
     buckets: int
+    coalition: Address | None = field(default=None, compare=False)
 
     def order(self, merchant: int) -> Redeem:
         """The order that was signed. Raises OrderInvalid."""
         return Redeem(self.member, merchant, self.points, self.nonce, self.deadline, self.ref)
 
     def leaf(self, merchant: int, domain: Domain) -> bytes:
-        """Its leaf under a relay's root of redemptions."""
+        """Its leaf under a relay's root of redemptions; `domain` is the refund's own."""
+        if self.coalition is not None:
+            domain = Domain(domain.chain_id, self.coalition)
         return redemption_leaf(self.order(merchant).digest(domain), self.buckets)
 
 
@@ -178,6 +182,7 @@ class Refund(Order):
             order.deadline,
             order.ref,
             self.redemption.buckets,
+            self.redemption.coalition,
         )
         object.__setattr__(self, "redemption", normal)
 

@@ -117,7 +117,7 @@ class DollarTown(Town):
 def dollar_town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DollarTown]:
     """A shop each, some trade, a withdrawal and a gift."""
     code = compiled()
-    creation, is_artefact = planning._creation, planning._is_artefact
+    creation, is_artefact = planning._creation, planning.is_artefact
     with pytest.MonkeyPatch.context() as patch, running_anvil() as url:
         patch.setattr(
             planning,
@@ -126,7 +126,7 @@ def dollar_town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DollarTown
         )
         patch.setattr(
             planning,
-            "_is_artefact",
+            "is_artefact",
             lambda name, at: name == "BankReceipt" or is_artefact(name, at),
         )
         town = DollarTown(url, tmp_path_factory.mktemp("dollars"))

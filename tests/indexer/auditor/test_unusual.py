@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from audit_proxy import lying
-from audit_town import BAKER, DAY, FLORIST, Town, key, running_anvil
-from eth_abi.abi import encode
+from audit_town import BAKER, DAY, Town, key, running_anvil
 
 from indexer.auditor.cli import run_audit
 from indexer.auditor.outcome import Options
-from wallet_sdk import abi
-from wallet_sdk.contracts.calls import Calls
-from wallet_sdk.contracts.deployment import ContractAt
-from wallet_sdk.orders import Join, NameRecovery, Recover, Redemption, Refund
-from wallet_sdk.types import create_address, keccak256
+from wallet_sdk.orders import Join, NameRecovery, Recover
+from wallet_sdk.types import create_address
 
 # Answers every question of ERC-1271 with yes.
 YES = "631626ba7e60e01b5f5260205ff3"
@@ -127,65 +122,3 @@ def test_audit__a_node_with_finality__ends_at_the_final_block(fresh: Town) -> No
         report = run_audit(url, fresh.file, Options(workers=1))
     assert report["exit_code"] == 0
     assert report["range"]["hash"] == final["hash"]
-
-
-def succeed(town: Town) -> None:
-    """Another Coalition takes over after 30 days, and the town speaks to it from then on."""
-    addresses = town.deployment.addresses
-    builder, past = key("builder"), addresses["Coalition"]
-    head = [addresses["Points"], addresses["BankReceipt"], addresses["MembershipPass"], 100, 1_000]
-    types = ["address", "address", "address", "uint256", "uint256"]
-    authority = addresses["AccessManager"]
-    office_args = encode([*types, "address", "address"], [*head, past, authority])
-    office = create_address(builder.address, town._nonces.get(builder.address, 0))
-    sent = [town.send(builder, (None, abi.bytecode("CoalitionOffice") + office_args))]
-    town.mine()
-    arguments = encode(
-        [*types, "(uint32,uint32,uint16)", "address", "address", "address"],
-        [*head, (0, 0, 0), past, authority, office],
-    )
-    successor = create_address(builder.address, town._nonces[builder.address])
-    sent.append(town.send(builder, (None, abi.bytecode("Coalition") + arguments)))
-    town.mine()
-    sent.append(town.send(town.operator, town.calls.propose_coalition(successor)))
-    town.mine()
-    town.mine(town.time + 31 * DAY)
-    sent.append(town.send(town.relayer, (successor, keccak256(b"accept()")[:4])))
-    town.mine()
-    town.ask_all(sent)
-    moved = {**town.deployment.contracts, "Coalition": ContractAt(successor, "0x" + "00" * 32)}
-    town.deployment = replace(town.deployment, contracts=moved)
-    town.calls = Calls(town.deployment.addresses)
-
-
-def test_audit__a_successor_coalition__holds_on_both_sides(fresh: Town) -> None:
-    past_domain = fresh.deployment.domain
-    order = fresh.redeem_order("ada", BAKER, 300)
-    fresh.relayed([fresh.signed(order, key("ada")), fresh.issue(FLORIST, ("ben", 9))])
-    succeed(fresh)
-    fresh.relayed([fresh.issue(BAKER, ("ada", 70)), fresh.redeem("ben", FLORIST, 5)])
-    buckets = (1 << 240) | 300
-    redemption = Redemption(
-        order.member, order.points, order.nonce, order.deadline, order.ref, buckets
-    )
-    refund = OldRefund(BAKER, 100, fresh.merchant_nonce(), fresh.deadline, redemption, ())
-    refund.of(past_domain)
-    fresh.relayed([fresh.signed(refund, fresh.tills[BAKER])])
-    report = audited(fresh)
-    assert report["findings"] == []
-    assert report["exit_code"] == 0, report["not_checked"]
-    baker = report["merchants"][0]["total"]
-    assert (baker["issued"], baker["refunded"]) == (5_770, 100)
-
-
-class OldRefund(Refund):
-    """A refund whose redemption was signed for a predecessor."""
-
-    TYPE = Refund.TYPE
-    _past: Any = None
-
-    def of(self, past: Any) -> None:
-        object.__setattr__(self, "_past", past)
-
-    def _value(self, field: Any, domain: Any) -> Any:
-        return super()._value(field, self._past if field.name == "leaf" else domain)
