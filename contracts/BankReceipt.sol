@@ -49,9 +49,7 @@ contract BankReceipt is IBankReceipt, ERC20, AccessManaged {
     function proposeMint(bytes32 bankReference, address to, uint256 amount) external restricted {
         if (amount == 0) revert ZeroAmount();
         if (to == address(0)) revert ERC20InvalidReceiver(to);
-        // Also while a proposal waits: nobody can change under the attestor's hand what the attestor has checked.
-        bool waiting = _proposals[bankReference].amount != 0;
-        if (waiting || _usedReferences[bankReference]) revert BankReferenceUsed(bankReference);
+        _requireFresh(bankReference);
         _proposals[bankReference] = Proposal({to: to, proposer: msg.sender, amount: amount});
         emit MintProposed(bankReference, to, amount, msg.sender);
     }
@@ -104,7 +102,7 @@ contract BankReceipt is IBankReceipt, ERC20, AccessManaged {
     function settlePayout(uint256 payout, bytes32 bankReference) external restricted {
         Payout memory request = _payouts[payout];
         if (request.amount == 0) revert PayoutUnknown(payout);
-        if (_usedReferences[bankReference]) revert BankReferenceUsed(bankReference);
+        _requireFresh(bankReference);
         _usedReferences[bankReference] = true;
         delete _payouts[payout];
         emit PayoutSettled(payout, bankReference);
@@ -114,5 +112,12 @@ contract BankReceipt is IBankReceipt, ERC20, AccessManaged {
     /// @inheritdoc IBankReceipt
     function attestBalance(uint256 date, uint256 amount, bytes32 documentHash) external restricted {
         emit BalanceAttested(date, amount, documentHash, msg.sender);
+    }
+
+    /// @dev Refused also while a proposal waits: nobody can change under the attestor's hand what the attestor has checked, and a pay-out cannot
+    /// take the reference under which the attestor is about to mint.
+    function _requireFresh(bytes32 bankReference) private view {
+        bool waiting = _proposals[bankReference].amount != 0;
+        if (waiting || _usedReferences[bankReference]) revert BankReferenceUsed(bankReference);
     }
 }

@@ -42,8 +42,9 @@ contract Coalition is ICoalitionDoors, DailyOrders {
             return;
         }
         ICoalition past = ICoalition(predecessor_);
-        bool same = address(past.points()) == address(points_) && address(past.asset()) == address(asset_);
-        if (!same || past.faceValue() != faceValue_) revert PredecessorMismatch(predecessor_);
+        bool same = address(past.points()) == address(points_) && address(past.asset()) == address(asset_)
+            && address(past.pass()) == address(pass_) && past.faceValue() == faceValue_;
+        if (!same) revert PredecessorMismatch(predecessor_);
     }
 
     /// @inheritdoc ICoalitionDoors
@@ -281,22 +282,6 @@ contract Coalition is ICoalitionDoors, DailyOrders {
             needed += 200_000;
         }
         if (gasleft() < needed) revert GasTooLow(signed.index, gasleft(), needed);
-    }
-
-    /// @dev Sorted pairs, level by level; a leaf without a partner rises unchanged.
-    function _storeRoot(bytes32[] memory nodes, uint256 count) private {
-        // Numbers up to the number of orders: nothing here can overflow.
-        unchecked {
-            for (uint256 width = count; width > 1; width = (width + 1) / 2) {
-                uint256 pairs = width / 2;
-                for (uint256 i = 0; i < pairs; ++i) {
-                    nodes[i] = _node(nodes[2 * i], nodes[2 * i + 1]);
-                }
-                if (width % 2 == 1) nodes[pairs] = nodes[width - 1];
-            }
-        }
-        _roots[nodes[0]] = true;
-        emit RedemptionsRooted(nodes[0], count);
     }
 
     function _revertWith(bytes memory reason) private pure {

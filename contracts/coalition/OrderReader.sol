@@ -37,6 +37,9 @@ abstract contract OrderReader is Redemptions {
     uint256 internal constant ENTRIES_OFFSET = 52;
     uint256 internal constant ENTRY_BYTES = 25;
     uint256 internal constant MEMBER_SIGNATURE_OFFSET = 79;
+    /// @dev Enough for 65,536 redemptions in one relay, forty times what a transaction carries. A refund's proof is not under its signature, and
+    /// every predecessor is asked with all of it: without an end to it a stranger could use up the gas that is kept for a live refund.
+    uint256 private constant PROOF_NODES_MAX = 16;
 
     /// @return signed What the order says about itself; kind 0 when there is no such kind.
     /// @return whole False for an order that is too short for its kind, or that has a second form.
@@ -68,7 +71,10 @@ abstract contract OrderReader is Redemptions {
         if (kind == ISSUE_BATCH) return ENTRIES_OFFSET + ENTRY_BYTES * order.unsigned(50, 2);
         if (kind == TRANSFER || kind == WITHDRAW) return 54;
         if (kind == JOIN || kind == LEAVE) return 29;
-        if (kind == REFUND) return PROOF_OFFSET + 32 * order.unsigned(120, 1);
+        if (kind == REFUND) {
+            uint256 nodes = order.unsigned(120, 1);
+            return nodes > PROOF_NODES_MAX ? type(uint256).max : PROOF_OFFSET + 32 * nodes;
+        }
         if (kind == RETURN) return MEMBER_SIGNATURE_OFFSET + order.unsigned(77, 2);
         if (kind == CANCEL || kind == SET_OWNER) return 38;
         if (kind == SET_TILL_KEY) return 39;

@@ -50,6 +50,22 @@ abstract contract Redemptions is Positions {
         }
     }
 
+    /// @dev Sorted pairs, level by level; a leaf without a partner rises unchanged.
+    function _storeRoot(bytes32[] memory nodes, uint256 count) internal {
+        // Numbers up to the number of orders: nothing here can overflow.
+        unchecked {
+            for (uint256 width = count; width > 1; width = (width + 1) / 2) {
+                uint256 pairs = width / 2;
+                for (uint256 i = 0; i < pairs; ++i) {
+                    nodes[i] = _node(nodes[2 * i], nodes[2 * i + 1]);
+                }
+                if (width % 2 == 1) nodes[pairs] = nodes[width - 1];
+            }
+        }
+        _roots[nodes[0]] = true;
+        emit RedemptionsRooted(nodes[0], count);
+    }
+
     function _rootOf(bytes32 leaf, bytes calldata order) private pure returns (bytes32 node) {
         node = leaf;
         uint256 length = order.unsigned(120, 1);

@@ -97,7 +97,8 @@ abstract contract SeldomOrders is Recoveries, Redemptions {
         if (epoch > epochNow || epoch + 1 < epochNow) revert ReturnWindowOver(epoch, epochNow);
         Issues storage issues = _issuesOf(epoch, merchant);
         uint256 cap = uint256(issues.issued) * RETURN_CAP_BPS / BPS;
-        uint256 left = cap - issues.returned;
+        // More than the cap may have come back to a predecessor with a higher one.
+        uint256 left = cap > issues.returned ? cap - issues.returned : 0;
         if (amount > left) revert ReturnExceedsIssued(merchant, epoch, left, amount);
         issues.returned += uint112(amount);
     }

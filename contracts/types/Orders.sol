@@ -44,7 +44,7 @@ uint256 constant RECOVER = uint256(Kind.RECOVER);
  ISSUE_BATCH    merchant4 nonce8 deadline5 referencesRoot32 count2 entries(25*count) sig of a till key; entry = address20 points5
  REDEEM         member20 merchant4 points5 nonce3 deadline5 ref32                    sig of the member
  REFUND         merchant4 points5 nonce8 deadline5                                   sig of a till key
-                + the redemption: member20 points5 nonce3 deadline5 ref32 buckets32 proofLength1 proof(32*n), before the sig
+                + the redemption: member20 points5 nonce3 deadline5 ref32 buckets32 proofLength1 proof(32*n, n <= 16), before the sig
  RETURN         member20 merchant4 points5 epoch2 nonce8 deadline5 ref32 memberSigLength2 memberSig   sig of a till key
  TRANSFER       from20 to20 points5 nonce3 deadline5                                 sig of the sender
  CANCEL         signer20 merchant4 nonce8 deadline5                                  sig of the signer; merchant 0: a member's nonce

@@ -38,6 +38,13 @@ def too_long(name: str, text: str) -> list[str]:
     return found
 
 
+def test_sizes__every_contract_source__is_small() -> None:
+    sources = sorted((ROOT / "contracts").rglob("*.sol"))
+    lengths = {path.name: len(path.read_text().splitlines()) for path in sources}
+    assert {name: n for name, n in lengths.items() if n > MODULE_LINES_MAX} == {}
+    assert "Coalition.sol" in lengths
+
+
 def test_sizes__every_module_and_function__small_or_with_a_reason() -> None:
     found = [
         line

@@ -12,16 +12,20 @@ SETTINGS = Settings()
 
 
 def successor_of(
-    desk: Desk, predecessor: str, face_value: int = SETTINGS.face_value, **other: str
+    desk: Desk,
+    predecessor: str,
+    face_value: int = SETTINGS.face_value,
+    return_cap_bps: int = SETTINGS.return_cap_bps,
+    **other: str,
 ) -> Contract:
     """A Coalition with its office; `other` are addresses in the place of the network's own."""
     network = desk.network
     parts = (
         other.get("points", network.points.address),
         other.get("asset", network.asset.address),
-        network.membership.address,
+        other.get("membership", network.membership.address),
         face_value,
-        SETTINGS.return_cap_bps,
+        return_cap_bps,
     )
     authority = network.authority.address
     chain = network.chain

@@ -162,6 +162,19 @@ def test_payout__settled__burns_once_under_a_reference_of_its_own(network: Netwo
     assert ask(network, HOLDER, "cancelPayout", 1) == "PayoutUnknown"
 
 
+def test_payout__settled_under_a_reference_that_waits_to_be_minted__is_refused(
+    network: Network,
+) -> None:
+    """Else one transfer at the bank would stand behind a burning and, confirmed, a minting too."""
+    mint(network, REFERENCE, 10)
+    act(network, HOLDER, "requestPayout", 6, bytes(32))
+    act(network, ADMIN, "proposeMint", b"\3" * 32, HOLDER, 5)
+    assert ask(network, ADMIN, "settlePayout", 1, b"\3" * 32) == "BankReferenceUsed"
+    act(network, ATTESTOR, "rejectMint", b"\3" * 32)
+    act(network, ADMIN, "settlePayout", 1, b"\3" * 32)
+    assert network.asset.ask("totalSupply") == 4
+
+
 def test_attest__a_balance__is_told_with_its_document(network: Network) -> None:
     told = act(network, ATTESTOR, "attestBalance", 20_261_122, 5, b"\5" * 32)
     assert told["BalanceAttested"].values["documentHash"] == b"\5" * 32

@@ -88,6 +88,32 @@ def test_create__with_another_face_value__is_refused(desk: Desk) -> None:
     assert refused.value.name == "PredecessorMismatch"
 
 
+def test_create__with_other_passes__is_refused(desk: Desk) -> None:
+    """Members of the day would hold no pass there: none of them could leave or be recovered."""
+    network = desk.network
+    names = network.points.address, network.authority.address, "Another pass", "OTHER"
+    other = network.chain.deploy_artefact(ADMIN, "MembershipPass", *names)
+    with pytest.raises(Refused) as refused:
+        successor_of(desk, network.coalition.address, membership=other.address)
+    assert refused.value.name == "PredecessorMismatch"
+
+
+def test_return__over_a_successors_lower_cap__says_that_nothing_is_left(desk: Desk) -> None:
+    def give_back(points: int) -> None:
+        values = {"member": ADA.address, "merchant": BAKER, "points": points, "epoch": 1}
+        till = desk.merchants[BAKER].tills[0]
+        values |= {"nonce": desk.nonce(BAKER), "ref": bytes(32)}
+        desk.execute(desk.make("Return", till, member_key=ADA, **values))
+
+    give_back(100)  # ten percent of 1,000
+    hand_over(desk, successor_of(desk, desk.network.coalition.address, return_cap_bps=500))
+    assert refusal(give_back, 1) == "ReturnExceedsIssued"
+    # The cap is of all that was issued: half of it came back before.
+    issue(desk, BAKER, 1_020)
+    assert refusal(give_back, 2) == "ReturnExceedsIssued"
+    give_back(1)
+
+
 def test_hand_over__while_it_is_the_coalition__is_refused(desk: Desk) -> None:
     assert refusal(desk.anyone, "handOver") == "NotCurrentCoalition"
 
@@ -228,19 +254,31 @@ def test_third_coalition__after_two_hand_overs__still_knows_the_first_ones_merch
     assert desk.position(BAKER) == position - 550
 
 
-def test_relay__a_strangers_longest_proof_after_three_successions__says_nothing_at_any_gas(
+def garbage_refund(desk: Desk, nodes: int) -> bytes:
+    """A refund that a till signed, with a stranger's proof of so many nodes."""
+    redemption = {"member": ADA.address, "points": 10, "nonce": 2, "deadline": desk.epoch_end()}
+    redemption |= {"ref": bytes(32), "buckets": (1 << 240) | 10, "proof": [b"\7" * 32] * nodes}
+    till = desk.merchants[BAKER].tills[0]
+    return desk.make("Refund", till, merchant=BAKER, points=5, nonce=99, redemption=redemption)
+
+
+def test_execute__a_proof_longer_than_any_relay_needs__is_malformed(desk: Desk) -> None:
+    for nodes in (17, 255):
+        assert refusal(desk.execute, garbage_refund(desk, nodes)) == "OrderMalformed"
+        assert desk.relay(garbage_refund(desk, nodes)) == []
+    assert refusal(desk.execute, garbage_refund(desk, 16)) == "RedemptionUnknown"
+
+
+def test_relay__a_strangers_longest_proof_after_thirteen_successions__says_nothing_at_any_gas(
     desk: Desk,
 ) -> None:
-    """Each predecessor is asked with all of it; docs/CONTRACTS.md says what a fourth one means."""
-    for _ in range(3):
+    """Each predecessor is asked with all of it; docs/CONTRACTS.md says what one more means."""
+    for _ in range(13):
         hand_over(desk)
     coalition, chain = desk.network.coalition, desk.network.chain
-    redemption = {"member": ADA.address, "points": 10, "nonce": 2, "deadline": desk.epoch_end()}
-    redemption |= {"ref": bytes(32), "buckets": (1 << 240) | 10, "proof": [b"\7" * 32] * 255}
-    till = desk.merchants[BAKER].tills[0]
-    order = desk.make("Refund", till, merchant=BAKER, points=5, nonce=99, redemption=redemption)
+    order = garbage_refund(desk, 16)
     said = set()
-    for gas in range(500_000, 2_000_000, 50_000):
+    for gas in range(500_000, 1_200_000, 10_000):
         before = chain.evm.snapshot()
         refused = refusal(lambda g=gas: coalition.send(TREASURY, "relay", [order], gas=g))
         said |= {log.name for log in chain.logs} if refused is None else {refused}

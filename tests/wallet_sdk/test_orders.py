@@ -183,7 +183,7 @@ REFUSED: list[tuple[str, Any]] = [
     ("points", lambda: Refund(1, 0, 0, 10, redemption())),
     ("points", lambda: Refund(1, 101, 0, 10, redemption())),
     ("buckets", lambda: Refund(1, 1, 0, 10, redemption(points=99))),
-    ("proof", lambda: Refund(1, 1, 0, 10, redemption(), (REF,) * 33)),
+    ("proof", lambda: Refund(1, 1, 0, 10, redemption(), (REF,) * 17)),
     ("redemption", lambda: Refund(1, 1, 0, 10, redemption(), ("0x12",))),
     ("epoch", lambda: Return(ADA, 1, 1, 0, 1, 10, REF)),
     ("points", lambda: Return(ADA, 1, LANE_MAX + 1, 1, 1, 10, REF)),

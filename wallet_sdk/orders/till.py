@@ -35,8 +35,8 @@ ENTRIES_MAX: Final = 600
 cap of 16,777,216.
 """
 ENTRY_BYTES: Final = 25
-PROOF_MAX: Final = 32
-"""Steps of a proof: a relay of 2^32 redemptions does not fit a block."""
+PROOF_MAX: Final = 16
+"""Steps of a proof: the contract reads no more. 65,536 redemptions do not fit a block."""
 
 
 @dataclass(frozen=True)
