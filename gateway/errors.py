@@ -299,7 +299,8 @@ class WebhookEndpointOff(Conflict):
 
 
 class NotReady(GatewayError):
-    """The chain or the mirror cannot be asked now; nothing was done, try again."""
+    """The order book, the mirror or the chain cannot be asked now; send it again, under the same
+    key."""
 
     code = "not_ready"
     status = 503
@@ -407,3 +408,9 @@ class ReorgBelowFinality(ChainError):
     """A block that was final has been replaced."""
 
     code = "reorg_below_finality"
+
+
+class BookBehindChain(ChainError):
+    """A key of ours used a nonce up in an order that the book does not know."""
+
+    code = "book_behind_chain"

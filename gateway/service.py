@@ -148,6 +148,7 @@ class Gateway:
             lease_s=settings.lease_s,
             bump_after_s=settings.bump_after_s,
             gate=self.gate.why_closed,
+            close_gate=self.match,
             advance_mirror=advance_mirror,
         )
         self.writer = AcceptWriter(

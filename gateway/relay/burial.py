@@ -3,6 +3,11 @@
 Proof is: the deadline lies before the time of a final block, and at that very block the order's
 nonce is unused; or the nonce is used there, and not by this order. Until then an order that was
 rejected is offered again.
+
+Only keys in custody can use such a nonce up. So behind a used one stands another batch of the book
+(an order and its Cancel have the same), or one that the book has forgotten: it was restored, or
+failed over, to what it was before. The orders inside may be the very ones that took effect then,
+and to seal them anew would double them: `banyan reconcile` has to match them.
 """
 
 from collections.abc import Sequence
@@ -14,6 +19,7 @@ from gateway.books import Books, Effect
 from gateway.clock import NetworkClock
 from gateway.codes import BatchState, Kind, State, chain_nonce, has, lives
 from gateway.database import Database
+from gateway.errors import BookBehindChain
 from gateway.orders.moves import move
 from gateway.relay import causes, evidence, finish
 from gateway.relay.chain import Block
@@ -41,9 +47,10 @@ class Burial:
         self._clock = clock
 
     def run_once(self, final: Block, settled: Any, *, after_id: int | None = None) -> int:
-        """Returns how many orders failed. Raises RpcUnavailable, NotReady.
+        """Returns how many orders failed. Raises RpcUnavailable, NotReady, BookBehindChain.
 
-        `after_id`: look at every batch behind this one, not only at those that seem dead.
+        `after_id`: look at every batch behind this one, not only at those that seem dead; what the
+        book has forgotten is being matched, so no used nonce is strange.
         """
         candidates = self._candidates(final, after_id)
         head = self._books.head() if candidates else None
@@ -55,9 +62,11 @@ class Burial:
         missing = [b for b in candidates if bytes(b.digest) not in effects]
         self._note_found(found, effects, settled)
         used = self._nonces_used(missing, final)
+        spent = [batch for batch, is_used in zip(missing, used, strict=True) if is_used]
+        strange = self._unexplained(spent) if after_id is None else []
         failed = 0
         for batch, is_used in zip(missing, used, strict=True):
-            if not is_used and batch.deadline >= final.time:
+            if (not is_used and batch.deadline >= final.time) or batch in strange:
                 continue
             # Where we used it up ourselves, it was because of what the chain had said before.
             told = batch.cancel_id is not None and evidence.refusal_in(batch.reason) is not None
@@ -65,7 +74,33 @@ class Burial:
             reason = another if is_used and not told else batch.reason
             settled.moved += 1
             failed += self._bury(batch, reason or "the deadline passed")
+        if strange:
+            raise BookBehindChain(
+                f"the nonce of batch {strange[0].id} was used by an order that the book does not "
+                "know",
+                batches=[batch.id for batch in strange],
+            )
         return failed
+
+    def _unexplained(self, spent: Sequence[Any]) -> list[Any]:
+        """Those whose nonce was not used up by another batch of the book (an order and its Cancel
+        have the same one).
+        """
+        return [batch for batch in spent if not self._books.effects(self._rivals(batch))]
+
+    def _rivals(self, batch: Any) -> list[bytes]:
+        """Digests of the other batches with this one's nonce."""
+        c = batches.c
+        signer = (
+            and_(c.member_id.is_(None), c.merchant_id == batch.merchant_id)
+            if batch.member_id is None
+            else c.member_id == batch.member_id
+        )
+        query = select(c.digest).where(
+            signer, c.nonce == batch.nonce, c.id != batch.id, c.digest.is_not(None)
+        )
+        with self._database.read() as connection:
+            return [bytes(digest) for digest in connection.execute(query).scalars()]
 
     def last_of(self, final: Block, after_id: int) -> int | None:
         """The last batch that `run_once` looks at behind `after_id`; None: there is none."""

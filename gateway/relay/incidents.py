@@ -53,7 +53,7 @@ HELP: Final[dict[Incident, str]] = {
     Incident.WRONG_CHAIN: "A node serves another chain than the deployment's. Mend its URL.",
     Incident.BOOK_BEHIND_CHAIN: (
         "The chain holds orders that this order book does not know: it was restored from an older "
-        "backup. Run `banyan reconcile`."
+        "backup, or its server failed over to one that was behind. Run `banyan reconcile`."
     ),
     Incident.COALITION_SUCCEEDED: (
         "Another Coalition has taken over. Start every gateway and relay anew: they then sign for "
@@ -130,6 +130,12 @@ def counts(connection: Connection) -> dict[str, int]:
     query = select(incidents.c.kind, func.count()).where(*_open).group_by(incidents.c.kind)
     found = {row[0]: int(row[1]) for row in connection.execute(query)}
     return {kind.value: found.get(kind.value, 0) for kind in Incident}
+
+
+def is_open(connection: Connection, kind: Incident) -> bool:
+    """Whether there is an incident of this kind."""
+    query = select(incidents.c.id).where(incidents.c.kind == kind.value, *_open)
+    return connection.execute(query.limit(1)).first() is not None
 
 
 def closing(connection: Connection) -> str | None:

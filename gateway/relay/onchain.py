@@ -66,14 +66,18 @@ def newest_known_block(connection: Connection) -> int:
     return int(connection.execute(select(func.max(blocks.c.n))).scalar_one() or 0)
 
 
-def unknown_effects(database: Database, custody: Custody, books: MirrorBooks) -> Iterator[Effect]:
-    """Effects since the book's newest block of orders that our keys signed and the book does not
-    know, oldest first. What others do on an open chain is no concern of the book's.
+def unknown_effects(
+    database: Database, custody: Custody, books: MirrorBooks, since: int | None = None
+) -> Iterator[Effect]:
+    """Effects from block `since` on (None: the newest that the book knows) of orders that our keys
+    signed and the book does not know, oldest first. What others do on an open chain is no concern
+    of the book's.
 
     Raises NotReady.
     """
-    with database.read() as connection:
-        since = newest_known_block(connection)
+    if since is None:
+        with database.read() as connection:
+            since = newest_known_block(connection)
     ours = _Ours(database, custody)
     after, seen = -1, set[str]()
     while page := books.effects_since(since, PAGE, after):

@@ -158,7 +158,9 @@ class Reconciler:
 
     def _write_found(self, report: Report) -> None:
         domain, now = self._network.deployment.domain, self._clock.now()
-        effects = list(onchain.unknown_effects(self._database, self._custody, self._books))
+        # From the first block: a book that worked on after it had forgotten something knows newer
+        # blocks than that.
+        effects = list(onchain.unknown_effects(self._database, self._custody, self._books, since=0))
         found = onchain.read_orders(self._chain.rpc, domain, effects)
         report.members_found = remember_members(self._database, self._custody, found, now)
         writer = FoundWriter(self._database)

@@ -9,15 +9,21 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 
-from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.books import Books
 from gateway.clock import NetworkClock
-from gateway.codes import Kind, State, has, lives
 from gateway.custody import Custody
 from gateway.database import Database
-from gateway.errors import Closed, GatewayError, LeaseLost, NotReady, ReorgBelowFinality, WrongChain
+from gateway.errors import (
+    BookBehindChain,
+    Closed,
+    GatewayError,
+    LeaseLost,
+    NotReady,
+    ReorgBelowFinality,
+    WrongChain,
+)
 from gateway.model import DrainResult
 from gateway.operator.calls import open_calls
 from gateway.relay import incidents, leases, status
@@ -32,7 +38,6 @@ from gateway.relay.seal import Sealer
 from gateway.relay.send import Sender
 from gateway.relay.settle import Settled, Settler
 from gateway.relay.slots import SlotKeeper
-from gateway.tables import batches, orders
 from wallet_sdk.contracts import Network
 from wallet_sdk.errors import RpcUnavailable
 
@@ -69,6 +74,7 @@ class Relay:
         lease_s: float,
         bump_after_s: int,
         gate: Callable[[], str | None],
+        close_gate: Callable[[], None],
         advance_mirror: Callable[[], None],
     ) -> None:
         deployment = network.deployment
@@ -82,6 +88,7 @@ class Relay:
         self._interval_s = interval_s
         self._clock = clock
         self._gate = gate
+        self._close_gate = close_gate
         self._chain = chain
         if isinstance(chain.rpc, Nodes):
             chain.rpc.on_wrong = self._wrong_node
@@ -135,7 +142,7 @@ class Relay:
     def settle(self) -> Settled:
         """Looks at what became of it.
 
-        Raises RpcUnavailable, NotReady, LeaseLost, Closed, ReorgBelowFinality.
+        Raises RpcUnavailable, NotReady, LeaseLost, Closed, ReorgBelowFinality, BookBehindChain.
         """
         with self._turn:
             if leases.SETTLING not in self._hold():
@@ -145,6 +152,9 @@ class Relay:
                     return self._settler.run_once()
             except ReorgBelowFinality as error:
                 self._note(Incident.REORG_BELOW_FINALITY, f"block {error.values['block']}", error)
+                raise
+            except BookBehindChain as error:
+                self._note(Incident.BOOK_BEHIND_CHAIN, "order book", error)
                 raise
 
     def _wrong_node(self, name: str, what: str) -> None:
@@ -156,8 +166,14 @@ class Relay:
             incidents.note(connection, kind, subject, error.message, self._clock.now())
 
     def _hold(self) -> frozenset[str]:
-        with self._database.read() as connection:
-            closed = self._gate() or incidents.closing(connection)
+        closed = self._gate()
+        if closed is None:
+            with self._database.read() as connection:
+                closed = incidents.closing(connection)
+                is_behind = incidents.is_open(connection, Incident.BOOK_BEHIND_CHAIN)
+            if is_behind:
+                # Whichever process noticed: nothing is accepted here either until it is matched.
+                self._close_gate()
         if closed is None:
             closed = incidents.succession(self._database, self._books, self._coalition, self._clock)
         self._closed_by = closed
@@ -214,7 +230,7 @@ class Relay:
     def open_work(self) -> int:
         """Orders that have not ended, and calls."""
         with self._database.read() as connection:
-            return open_orders(connection) + open_calls(connection)
+            return status.open_orders(connection) + open_calls(connection)
 
     # ---- the thread
 
@@ -256,7 +272,7 @@ class Relay:
                 log.critical("the relay has stopped: %s", error)
                 self._stopped_by = error.message
                 return
-            except ReorgBelowFinality as error:
+            except (ReorgBelowFinality, BookBehindChain) as error:
                 # Stored as an incident: every process stays closed until it is reconciled.
                 log.critical("the relay is closed: %s", error)
                 pause = BACK_PRESSURE_S
@@ -278,14 +294,3 @@ class _Tally:
 
     def done(self, left: int) -> DrainResult:
         return DrainResult(self.sent, self.final, self.failed, left, self.rounds)
-
-
-def open_orders(connection: Connection) -> int:
-    """Orders that have not ended: waiting ones, and those inside live batches."""
-    waiting = select(func.count()).where(has(orders.c.state, State.ACCEPTED))
-    inside = select(func.coalesce(func.sum(batches.c.order_count), 0)).where(
-        lives(batches.c.state), batches.c.kind != Kind.CALL.value
-    )
-    return int(connection.execute(waiting).scalar_one()) + int(
-        connection.execute(inside).scalar_one()
-    )

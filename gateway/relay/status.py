@@ -5,9 +5,9 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, func, select
 
-from gateway.codes import AttemptState, BatchState, SlotState, has, lives
+from gateway.codes import AttemptState, BatchState, Kind, SlotState, State, has, lives
 from gateway.relay import incidents, reorg
-from gateway.tables import attempts, batches, leases, nonce_slots, relayers
+from gateway.tables import attempts, batches, leases, nonce_slots, orders, relayers
 from wallet_sdk.types import address_of, to_hex
 
 # A line whose oldest transaction is in no block for so long needs a person: bumps have not helped.
@@ -108,3 +108,14 @@ def unstick(connection: Connection, relayer: bytes, nonce: int, now: int) -> int
     )
     slot = connection.execute(query).scalar_one_or_none()
     return None if slot is None else reorg.relieve(connection, [slot], now)
+
+
+def open_orders(connection: Connection) -> int:
+    """Orders that have not ended: waiting ones, and those inside live batches."""
+    waiting = select(func.count()).where(has(orders.c.state, State.ACCEPTED))
+    inside = select(func.coalesce(func.sum(batches.c.order_count), 0)).where(
+        lives(batches.c.state), batches.c.kind != Kind.CALL.value
+    )
+    return int(connection.execute(waiting).scalar_one()) + int(
+        connection.execute(inside).scalar_one()
+    )

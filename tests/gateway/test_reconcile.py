@@ -16,7 +16,7 @@ from sqlalchemy import func, select
 
 from gateway.app import make_app
 from gateway.codes import SlotState, State
-from gateway.errors import Closed, ReorgBelowFinality
+from gateway.errors import BookBehindChain, Closed, ReorgBelowFinality
 from gateway.model import Accepted, NewMerchant, NewOrder, OrderKind
 from gateway.relay.matching import match
 from gateway.service import Gateway, open_custody
@@ -257,3 +257,39 @@ def test_reconcile__after_a_reorg_below_finality__takes_up_what_is_gone(
     house.gateway.relay._sender._offered.clear()
     right(house)
     assert supply(house) == 150
+
+
+def test_relay__what_the_book_forgot_is_mined_only_later__closes_instead_of_doubling(
+    house: NodeHouse,
+) -> None:
+    # Sealed and sent after the backup, and in no block when the restored book is compared.
+    accept(house, issue(house, 100, "r1"))
+    copy = backup(house)
+    house.gateway.relay.send()
+    restore(house, copy)
+    house.clock.time += 10
+    house.gateway.relay.send()
+    # The forgotten transaction is mined; the order's new batch has the nonce that it used up.
+    found: list[str] = []
+    for _ in range(6):
+        try:
+            house.mine(3)
+            house.indexer.run_once()
+            house.gateway.relay.settle()
+            house.gateway.relay._sender._offered.clear()
+            house.clock.time += 10
+            house.gateway.relay.send()
+        except (BookBehindChain, Closed) as error:
+            found.append(error.code)
+    assert found[:2] == ["book_behind_chain", "closed"]
+    assert supply(house) == 100
+    with pytest.raises(Closed):
+        accept(house, issue(house, 100, "r2"))
+    house.mine(3)
+    house.indexer.run_once()
+    assert reconcile(house)["orders_matched"] == 1
+    house.settle()
+    accept(house, issue(house, 1, "r3"))
+    house.settle()
+    assert supply(house) == 101
+    assert set(house.states()) == {"final"}
