@@ -8,9 +8,11 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, Select, create_engine, event, inspect, make_url, text
+from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from gateway.errors import SchemaUnknown
 
@@ -28,6 +30,11 @@ IDLE_MAX_S = 15.0
 # pipelined statements (executemany) is not ended by the limit on pauses (seen on 18).
 TRANSACTION_TIMEOUT_SINCE = 170_000
 TRANSACTION_MIN_S = 3.0
+
+UNUSABLE: Final = (OperationalError, InternalError, InterfaceError, PoolTimeout)
+"""What is raised where the order book cannot be used now: its server is gone, only stands by or has
+ended the session, its disk is full or broken, a lock or a connection did not come in time. It may
+pass; where it struck a COMMIT, nobody knows whether that was carried out."""
 
 
 class Database:

@@ -35,7 +35,7 @@ _MEANINGS: Final = {
     "415": "The body is compressed.",
     "422": "The request can never be carried out as it stands.",
     "429": "Too many requests; `Retry-After` says when to come back.",
-    "503": "Not now; nothing was decided. `Retry-After` says when to come back.",
+    "503": "Not now; repeat it under the same key. `Retry-After` says when to come back.",
 }
 _OF_BODIES: Final = ("413", "415")
 _KEY_HEADER: Final[dict[str, Any]] = {

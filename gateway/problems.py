@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Match
 
+from gateway.database import UNUSABLE
 from gateway.errors import GatewayError, NotReady
 from indexer.errors import CursorInvalid
 from wallet_sdk.errors import BanyanError
@@ -93,6 +94,14 @@ def install(app: FastAPI) -> None:
     async def _broken(_request: Request, error: BanyanError) -> Response:
         log.error("%s: %s", error.code, error.message)
         return problem(500, "internal", "something here is broken; it is being noted")
+
+    async def _unusable(_request: Request, error: Exception) -> Response:
+        # The driver's own words: the statement's parameters are nothing for a log.
+        log.error("the order book cannot be used now: %s", getattr(error, "orig", error))
+        return of_error(NotReady("the order book cannot be used now; send it again"))
+
+    for kind in UNUSABLE:
+        app.add_exception_handler(kind, _unusable)
 
     @app.exception_handler(RequestValidationError)
     async def _invalid(_request: Request, error: RequestValidationError) -> Response:

@@ -31,8 +31,10 @@ Every refusal is a problem document (RFC 9457, `application/problem+json`) with 
 `type` is `urn:banyan:problem:CODE`. Beside `detail`, a sentence for a person, stand the values that
 were wrong, by name. Go by `code`, never by `detail`.
 
-- **5xx and 429**: nothing was decided. Repeat the request with the same `Idempotency-Key`;
-  `Retry-After` says when.
+- **429**: nothing was done. `Retry-After` says when to come back.
+- **5xx**: no answer. What was asked may have been stored (the reply to a commit can be lost like
+  any other), so repeat it with the same `Idempotency-Key`: it is carried out now, or the stored
+  answer comes. `Retry-After` says when.
 - **409**: refused as things stand. The same wish may pass later, under a new key: the same key
   gives the stored answer again.
 - **other 4xx**: it will be refused again as it stands.

@@ -16,13 +16,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy.exc import DBAPIError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.exc import DBAPIError
 
 from gateway import faults, ids
 from gateway.books import Books
 from gateway.clock import NetworkClock
-from gateway.database import Database
+from gateway.database import UNUSABLE, Database
 from gateway.errors import GatewayError, IdempotencyKeyInUse, NotReady
 from gateway.model import LINES_MAX, Accepted
 from gateway.observe import tracing
@@ -185,8 +184,11 @@ class AcceptWriter:
         else:
             log.error("a request could not be stored: %s", type(error).__name__)
             reason: Exception = error
-            if isinstance(error, OperationalError | PoolTimeout):
-                reason = NotReady("the order book cannot be written now; nothing was stored")
+            if isinstance(error, UNUSABLE):
+                # Not "nothing was stored": the reply to a COMMIT may be all that was lost.
+                reason = NotReady(
+                    "the order book cannot be written now; send it again under the same key"
+                )
             self._fail(group, reason)
 
     def _fail(self, group: Sequence[_Waiting], error: Exception) -> None:

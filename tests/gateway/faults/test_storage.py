@@ -26,6 +26,7 @@ from gateway.model import Accepted, NewOrder, OrderKind
 from gateway.orders.answers import Answer
 from gateway.orders.known import Request, hash_of
 from gateway.tables import merchants, orders
+from tests.gateway.deployed import end_sessions
 from tests.gateway.helpers import House, house_on
 
 
@@ -256,14 +257,10 @@ def test_accept__all_back_ends_terminated_again_and_again__stores_each_once(
     stopping = threading.Event()
 
     def storm() -> None:
-        query = sa.text(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-        )
         own = sa.create_engine(house.database.engine.url, isolation_level="AUTOCOMMIT")
         while not stopping.wait(0.02):
-            with suppress(sa.exc.DBAPIError), own.connect() as connection:
-                connection.execute(query)
+            with suppress(sa.exc.DBAPIError):
+                end_sessions(own)
         own.dispose()
 
     striking = threading.Thread(target=storm)
