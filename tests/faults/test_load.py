@@ -40,6 +40,7 @@ def test_load__killed_frozen_and_lied_to__every_2xx_is_on_chain_once(
         with town.living():
             listen(town, receiver)
             load(town, soak_seed)
+            town.line.rate = 0.0
             settle(town)
             told = hear(town, receiver)
         on_chain = oracle(town)
@@ -52,6 +53,44 @@ def test_load__killed_frozen_and_lied_to__every_2xx_is_on_chain_once(
         f"verdict: {on_chain} orders on chain, each once; laws hold; {told} webhooks, "
         f"{len(receiver.got) - told} of them repeated\n"
     )
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("gateways", [1, 3])
+@pytest.mark.parametrize("window", ["accept.before_commit", "accept.before_reply"])
+def test_load__killed_in_a_window_of_accepting__every_2xx_is_on_chain_once(
+    tmp_path: Path, postgres_url: str, soak_seed: int, window: str, gateways: int
+) -> None:
+    with open_town(tmp_path, soak_seed, gateways, postgres_url) as town:
+        struck = town.processes[0]
+        struck.fault = f"{window}:3"
+        with town.living():
+            dice, number = random.Random(soak_seed), 0
+            while number < 30 or struck.starts < 2:
+                number += 1
+                body = {"member": town.members[0], "reference": f"r{number}", "points": number}
+                town.ask(dice, "/v1/issuances", "baker", body)
+                assert number < 3_000, f"{window} was not passed"
+            settle(town)
+        oracle(town)
+
+
+@pytest.mark.soak
+def test_load__a_node_that_takes_up_to_a_minute__every_2xx_is_on_chain_once(
+    tmp_path: Path, soak_seed: int
+) -> None:
+    # Half of the delays are longer than the gateway waits: sent, and no reply.
+    with open_town(tmp_path, soak_seed, 1, None, delay_max_s=60.0, names=("delay",)) as town:
+        with town.living():
+            dice = random.Random(soak_seed)
+            for number in range(1, 61):
+                body = {"member": town.members[0], "reference": f"r{number}", "points": number}
+                town.ask(dice, "/v1/issuances", "baker", body)
+                town.line.rate = 0.1
+                time.sleep(1)
+            settle(town)
+        oracle(town)
+        assert town.line.injected["delay"] > 5
 
 
 def listen(town: FaultTown, receiver: Receiver) -> None:
@@ -98,8 +137,7 @@ def load(town: FaultTown, seed: int) -> None:
 
 
 def settle(town: FaultTown) -> None:
-    """The faults end; everything comes to its end by itself."""
-    town.line.rate = 0.0
+    """Everything comes to its end by itself."""
     until = time.monotonic() + SETTLE_S
     while town.open_orders():
         assert time.monotonic() < until, town.gateway.orders_by_state()

@@ -24,20 +24,16 @@ from typing import Any
 
 import httpx
 from pydantic import SecretStr
+from sqlalchemy.exc import DBAPIError
 
-from gateway.clock import WallClock
 from gateway.model import NewMerchant
-from gateway.operator.deploy import ensure_deployment
-from gateway.relay.chain import Chain
-from gateway.relay.fees import FeePolicy
-from gateway.service import Gateway, open_custody
+from gateway.service import Gateway
 from gateway.settings import Settings
-from indexer.database import open_mirror
 from indexer.errors import SourceContradicts
 from indexer.sync import Indexer
 from tests.faults.proxy import FaultyLine, faulty_line
+from tests.gateway.deployed import deployed, end_sessions
 from tests.gateway.node import anvil
-from wallet_sdk.deployment import Actors, DeploymentParams
 from wallet_sdk.errors import RpcUnavailable
 from wallet_sdk.rpc import Rpc
 
@@ -65,15 +61,15 @@ class Process:
     env: dict[str, str]
     url: str
     log: Path
+    fault: str = ""
     running: subprocess.Popen[bytes] | None = None
     starts: int = 0
 
     def start(self) -> None:
-        """Starts it; who asks too early finds nobody, and asks again."""
+        """Starts it, the first time with its fault; who asks too early finds nobody."""
+        env = self.env | ({"FAULT": self.fault} if self.fault and not self.starts else {})
         with self.log.open("ab") as out:
-            self.running = subprocess.Popen(
-                self.command, env=self.env, stdout=out, stderr=out, cwd=ROOT
-            )
+            self.running = subprocess.Popen(self.command, env=env, stdout=out, stderr=out, cwd=ROOT)
         self.starts += 1
 
     def is_up(self) -> bool:
@@ -124,7 +120,7 @@ class FaultTown:
             while not stopping.wait(0.2):
                 try:
                     self.indexer.run_once()
-                except (RpcUnavailable, SourceContradicts):
+                except (RpcUnavailable, SourceContradicts, DBAPIError):
                     self.events["mirror asked again"] += 1
 
         def revive() -> None:
@@ -147,9 +143,10 @@ class FaultTown:
 
     def strike(self, dice: random.Random) -> None:
         """One fault by the dice: a kill, a freeze, a reorg, a forgetful pool."""
-        kind = dice.choices(
-            ["kill -9", "freeze", "node stopped", "reorg", "pool emptied"], [4, 2, 1, 4, 2]
-        )[0]
+        weights = {"kill -9": 4, "freeze": 2, "node stopped": 1, "reorg": 4, "pool emptied": 2}
+        if self.gateway.database.is_postgres:
+            weights["sessions ended"] = 2
+        kind = dice.choices(list(weights), list(weights.values()))[0]
         victim = dice.choice(self.processes)
         pause_s = dice.uniform(0.5, 2.0)
         self.events[kind] += 1
@@ -163,6 +160,9 @@ class FaultTown:
         elif kind == "reorg":
             with self._chain:
                 self.node.call("anvil_reorg", [dice.randint(1, CONFIRMATIONS - 1), []])
+        elif kind == "sessions ended":
+            # Wherever they are: at BEGIN, before or during COMMIT.
+            end_sessions(self.gateway.database.engine)
         else:
             with self._chain:
                 self._empty_pool()
@@ -228,9 +228,12 @@ def _free_port() -> int:
 
 @contextmanager
 def open_town(
-    folder: Path, seed: int, gateways: int, database_url: str | None
+    folder: Path, seed: int, gateways: int, database_url: str | None, **how: object
 ) -> Iterator[FaultTown]:
-    """A deployed network with two merchants and members, and `gateways` processes before it."""
+    """A deployed network with two merchants and members, and `gateways` processes before it.
+
+    `how`: what the line to the node does (`FaultyLine`).
+    """
     secret = None if database_url is None else SecretStr(database_url)
     settings = Settings(
         data_dir=folder,
@@ -239,54 +242,26 @@ def open_town(
         finality=CONFIRMATIONS,
         fee_cap_wei=0,
     )
-    clock = WallClock()
     with ExitStack() as stack:
-        url, process = stack.enter_context(anvil(clock.now() - 60))
+        url, process = stack.enter_context(anvil(int(time.time()) - 60))
         node = stack.enter_context(Rpc(url, timeout_s=30))
-        line = stack.enter_context(faulty_line(url, seed, delay_max_s=3.0))
-        database, custody = open_custody(settings)
-
-        def mine() -> None:
-            for _ in range(CONFIRMATIONS + 1):
-                node.call("evm_mine", [])
-
-        def params(actors: Actors) -> DeploymentParams:
-            first = clock.now() - clock.now() % 86_400
-            return DeploymentParams(actors=actors, epoch_first_start=first, epoch_length=7_776_000)
-
-        chain, free = Chain(node, finality=CONFIRMATIONS), FeePolicy(0, 0)
-        path = settings.deployment_path
-        deployment = ensure_deployment(
-            database, custody, node, chain, clock, path, params, free, mine
-        )
-        mirror = open_mirror(settings.mirror_dsn)
-        stack.callback(mirror.dispose)
+        line = stack.enter_context(faulty_line(url, seed, **({"delay_max_s": 3.0} | how)))
         over_the_line = stack.enter_context(Rpc(line.url, timeout_s=5))
-        indexer = Indexer(over_the_line, deployment, mirror, confirmations=CONFIRMATIONS)
-        gateway = Gateway(
-            settings,
-            clock=clock,
-            database=database,
-            custody=custody,
-            rpc=node,
-            deployment=deployment,
-            mirror=mirror,
-            advance_mirror=indexer.run_once,
-        )
-        stack.callback(gateway.stop)
+        network = stack.enter_context(deployed(settings, node, over_the_line))
+        gateway = network.gateway
         merchants = gateway.onboard_merchants(
             [NewMerchant(name.title(), name, deposit=10**11) for name in ("baker", "florist")],
-            mine=mine,
+            mine=network.mine,
         )
         found = gateway.ensure_members([f"card-{n}" for n in range(MEMBERS)])
-        gateway.drain(mine=mine)
+        gateway.drain(mine=network.mine)
         # From here on others relay; this one reads.
         gateway.relay.stop()
         gateway.deliverer.stop()
         shops = {m.slug: str(m.api_key) for m in merchants}
         processes = [_process(folder, settings, line, n) for n in range(gateways)]
         people = [m.id for m in found.values()]
-        town = FaultTown(node, process, line, gateway, indexer, processes, shops, people)
+        town = FaultTown(node, process, line, gateway, network.indexer, processes, shops, people)
         try:
             yield town
         finally:

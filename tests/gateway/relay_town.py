@@ -10,34 +10,32 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr
 from sqlalchemy import func, select
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError
 
 from gateway import faults
-from gateway.clock import WallClock
 from gateway.model import Accepted, Member, Merchant, NewMerchant, NewOrder, OrderKind
-from gateway.operator.deploy import ensure_deployment
-from gateway.relay.chain import Chain
-from gateway.relay.fees import FeePolicy
-from gateway.service import Gateway, open_custody
+from gateway.service import Gateway
 from gateway.settings import Settings
 from gateway.tables import attempts, batches, members, merchants, nonce_slots, orders
 from indexer import audit
-from indexer.database import open_mirror
 from indexer.sync import Indexer
+from tests.gateway.deployed import deployed, end_sessions
 from tests.gateway.helpers import fresh
 from tests.gateway.node import anvil
-from wallet_sdk.deployment import Actors, DeploymentParams
 from wallet_sdk.rpc import Rpc
 
 CONFIRMATIONS = 2
-PATIENCE_S = 60.0
+# Nothing moves for so long: it hangs. A busy machine takes its time over every step, and gets it...
+STILL_MAX_S = 60.0
+# ... but what only moves in circles does not come to its end.
+WAIT_MAX_S = 900.0
 
 
 class Zygote:
@@ -77,13 +75,6 @@ def state_of(pid: int) -> str:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except (FileNotFoundError, ProcessLookupError):
         return "gone"
-
-
-def wait_for(what: Callable[[], bool], why: object = "it did not come") -> None:
-    until = time.monotonic() + PATIENCE_S
-    while not what():
-        assert time.monotonic() < until, why() if callable(why) else why
-        time.sleep(0.02)
 
 
 @dataclass
@@ -155,16 +146,29 @@ class RelayTown:
 
     def end_sessions(self) -> None:
         """Ends every session at the database but the one that asks."""
-        with self.gateway.database.engine.connect() as connection:
-            connection.exec_driver_sql(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
-            )
+        end_sessions(self.gateway.database.engine)
 
     def is_final(self) -> bool:
         """Whether every order has come to its good end."""
         states = self.gateway.orders_by_state()
         return states["final"] == self.issued + len(self.people)
+
+    def wait(self, what: Callable[[], bool], why: str = "it did not come") -> None:
+        """Waits for as long as orders move; `why` is said where they stand still without `what`."""
+        began = moved_at = time.monotonic()
+        before: object = None
+        while not what():
+            moved = self.gateway.orders_by_state(), self.newest_rows()
+            now = time.monotonic()
+            if moved != before:
+                moved_at, before = now, moved
+            assert now - moved_at < STILL_MAX_S, (why, moved)
+            assert now - began < WAIT_MAX_S, (why, moved)
+            time.sleep(0.05)
+
+    def wait_until_final(self) -> None:
+        """Waits until every order has come to its good end."""
+        self.wait(self.is_final, "some orders stand still")
 
     @contextmanager
     def following(self, pause_s: float = 0.05) -> Iterator[None]:
@@ -175,7 +179,7 @@ class RelayTown:
             while not stopping.wait(pause_s):
                 self.node.call("evm_mine", [])
                 # A session that was ended is opened again by the next attempt.
-                with suppress(OperationalError):
+                with suppress(DBAPIError):
                     self.indexer.run_once()
 
         thread = threading.Thread(target=follow, name="follow", daemon=True)
@@ -212,48 +216,22 @@ def open_town(
         fee_cap_wei=0,
         **given,
     )
-    clock = WallClock()
-    with anvil(clock.now() - 60) as (url, _), Rpc(url) as rpc, Rpc(url) as node:
-        database, custody = open_custody(settings)
-
-        def mine() -> None:
-            for _ in range(CONFIRMATIONS + 1):
-                node.call("evm_mine", [])
-
-        def params(actors: Actors) -> DeploymentParams:
-            first = clock.now() - clock.now() % 86_400
-            return DeploymentParams(actors=actors, epoch_first_start=first, epoch_length=7_776_000)
-
-        chain, free = Chain(rpc, finality=CONFIRMATIONS), FeePolicy(0, 0)
-        path = settings.deployment_path
-        deployment = ensure_deployment(
-            database, custody, rpc, chain, clock, path, params, free, mine
-        )
-        mirror = open_mirror(settings.mirror_dsn)
-        indexer = Indexer(rpc, deployment, mirror, confirmations=CONFIRMATIONS)
-        gateway = Gateway(
-            settings,
-            clock=clock,
-            database=database,
-            custody=custody,
-            rpc=rpc,
-            deployment=deployment,
-            mirror=mirror,
-            advance_mirror=indexer.run_once,
-        )
+    with ExitStack() as stack:
+        url, _ = stack.enter_context(anvil(int(time.time()) - 60))
+        node, mirror_from = stack.enter_context(Rpc(url)), stack.enter_context(Rpc(url))
+        network = stack.enter_context(deployed(settings, node, mirror_from))
+        gateway = network.gateway
         zygote = Zygote()
-        town = RelayTown(url, node, settings, gateway, indexer, zygote, lease_s)
+        town = RelayTown(url, node, settings, gateway, network.indexer, zygote, lease_s)
         try:
             town.baker = gateway.onboard_merchants(
-                [NewMerchant("Baker", "baker", deposit=10**9)], mine=mine
+                [NewMerchant("Baker", "baker", deposit=10**9)], mine=network.mine
             )[0]
             found = gateway.ensure_members([f"card-{n}" for n in range(4)])
             town.people = list(found.values())
-            gateway.drain(mine=mine)
+            gateway.drain(mine=network.mine)
             # Nobody here relays from now on: what it held is free at once.
             gateway.relay.stop()
             yield town
         finally:
             zygote.close()
-            gateway.stop()
-            mirror.dispose()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.gateway.relay_town import RelayTown, open_town, state_of, wait_for
+from tests.gateway.relay_town import RelayTown, open_town, state_of
 
 SOAK = pytest.mark.soak
 LEASE_S = 0.8
@@ -49,25 +49,25 @@ def test_relay__frozen_past_its_lease_and_thawed__does_no_harm(
     frozen = town.relay(f"{window}:STOP")
     with town.following():
         town.issue(20)
-        wait_for(lambda: state_of(frozen) == "T", f"{window} was not passed")
+        town.wait(lambda: state_of(frozen) == "T", f"{window} was not passed")
         other = town.relay()
-        wait_for(town.is_final, town.gateway.orders_by_state)
+        town.wait_until_final()
         town.issue(20)
         os.kill(frozen, signal.SIGCONT)
-        wait_for(town.is_final, town.gateway.orders_by_state)
+        town.wait_until_final()
         town.check()
         # The one that slept works again, alone.
         os.kill(other, signal.SIGTERM)
         town.issue(20)
-        wait_for(town.is_final, town.gateway.orders_by_state)
+        town.wait_until_final()
         town.check()
         assert state_of(frozen) in "SR"
         # And what a restore would have lost is found again, on PostgreSQL as on SQLite.
         newest = town.newest_rows()
         town.issue(5)
-        wait_for(town.is_final, town.gateway.orders_by_state)
+        town.wait_until_final()
         os.kill(frozen, signal.SIGTERM)
-        wait_for(lambda: state_of(frozen) in ("gone", "Z"))
+        town.wait(lambda: state_of(frozen) in ("gone", "Z"))
     town.forget_after(newest)
     found = town.gateway.reconciler.run("the operator").content()
     assert (found["orders_found"], found["nonces_filled"]) == (5, found["batches"])
@@ -100,11 +100,11 @@ def test_relay__killed_in_a_window_on_postgresql__loses_and_doubles_nothing(
     struck = town.relay(f"{window}:1")
     with town.following():
         town.issue(20)
-        wait_for(lambda: state_of(struck) in ("gone", "Z"), f"{window} was not passed")
+        town.wait(lambda: state_of(struck) in ("gone", "Z"), f"{window} was not passed")
         for _ in range(max(others, 1)):
             town.relay()
         town.issue(20)
-        wait_for(town.is_final, town.gateway.orders_by_state)
+        town.wait_until_final()
     town.check()
 
 
@@ -132,6 +132,6 @@ def test_relay__three_processes_stopped_and_killed_at_random__loses_and_doubles_
             os.kill(pids[at], signal.SIGSTOP)
             time.sleep(dice.uniform(0.1, 3 * LEASE_S))
             os.kill(pids[at], signal.SIGCONT)
-        wait_for(town.is_final, town.gateway.orders_by_state)
+        town.wait_until_final()
     town.check()
     sys.stderr.write(f"verdict: {town.issued} orders, each once; mirror = chain\n")
