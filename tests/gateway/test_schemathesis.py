@@ -18,13 +18,26 @@ LEFT_OUT = (
 )
 
 
+# Seconds at every run, by the same seed; at length, and by a drawn seed, in the soak.
+SHORT = ("--max-examples", "1", "--max-time", "3", "--phases", "fuzzing", "--seed", "1")
+LONG = ("--max-examples", "25", "--max-time", "90")
+
+
+def test_schemathesis__for_three_seconds__finds_nothing(town: Town, tmp_path: Path) -> None:
+    find(town, str(town.baker.api_key), tmp_path, *SHORT)
+
+
 @pytest.mark.soak
 @pytest.mark.parametrize("who", ["owner", "operator", "member"])
 def test_schemathesis__all_checks__finds_nothing(
-    town: Town, who: str, tmp_path: Path, pytestconfig: pytest.Config
+    town: Town, who: str, tmp_path: Path, soak_seed: int
 ) -> None:
     key = {"owner": town.baker.api_key, "operator": town.operator_key, "member": town.member_key}
-    seed = pytestconfig.getoption("--soak-seed", None) or 1
+    find(town, str(key[who]), tmp_path, *LONG, "--seed", str(soak_seed))
+
+
+def find(town: Town, key: str, tmp_path: Path, *how: str) -> None:
+    """Lets it ask as the holder of this key."""
     report = tmp_path / "report.txt"
     command = [
         str(Path(sys.executable).with_name("schemathesis")),
@@ -35,13 +48,8 @@ def test_schemathesis__all_checks__finds_nothing(
         "--exclude-checks",
         ",".join(LEFT_OUT),
         "--header",
-        f"Authorization:Bearer {key[who]}",
-        "--max-examples",
-        "25",
-        "--max-time",
-        "90",
-        "--seed",
-        str(seed),
+        f"Authorization:Bearer {key}",
+        *how,
         "--include-path-regex",
         "^/v1/",
         "--continue-on-failure",
