@@ -57,5 +57,5 @@ def find(town: Town, key: str, tmp_path: Path, *how: str) -> None:
         "off",
     ]
     with report.open("w") as out:
-        done = subprocess.run(command, stdout=out, stderr=subprocess.STDOUT, check=False)
+        done = subprocess.run(command, stdout=out, stderr=subprocess.STDOUT, cwd=tmp_path)
     assert done.returncode == 0, report.read_text()[-8_000:]
