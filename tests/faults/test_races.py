@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from gateway.errors import GatewayError
-from gateway.model import Accepted, NewOrder, OrderKind, Refused
+from gateway.model import Accepted, Merchant, NewMerchant, NewOrder, OrderKind, Refused
 from tests.faults.test_rpc import right, wish
 from tests.gateway.helpers import fresh
 from tests.gateway.node import NodeHouse, open_house
@@ -20,13 +20,22 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeHouse]:
         yield found
 
 
-def test_race__same_points_redeemed_at_once__one_is_taken(house: NodeHouse) -> None:
+def test_race__same_points_redeemed_at_two_merchants_at_once__one_is_taken(
+    house: NodeHouse,
+) -> None:
+    florist = NewMerchant("Florist", "florist", deposit=0)
+    (other,) = house.gateway.onboard_merchants([florist], mine=lambda: house.mine(3))
     before = house.gateway.network.total_supply()
     assert wish(house, OrderKind.ISSUE, 100, house.ben.id)
     right(house, before + 100)
+
+    def redeem(at: Merchant) -> bool:
+        line = NewOrder(OrderKind.REDEEM, house.ben.id, 80, fresh("r"), at.id)
+        (answer,) = house.gateway.accept_many([line], idempotency_key=fresh("k"))
+        return isinstance(answer, Accepted)
+
     with ThreadPoolExecutor(8) as pool:
-        asked = [pool.submit(wish, house, OrderKind.REDEEM, 80, house.ben.id) for _ in range(8)]
-    assert sum(found.result() for found in asked) == 1
+        assert sum(pool.map(redeem, [house.baker, other] * 4)) == 1
     right(house, before + 20)
 
 

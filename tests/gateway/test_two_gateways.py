@@ -93,3 +93,31 @@ def test_two_relays__much_at_once__each_order_once(network: Network, second: Gat
     assert (int(issued), int(held), int(points), doubled) == (accepted, 0, 0, 0)
     assert network.gateway.network.total_supply() == accepted * 10
     assert audit.check(network.mirror, network.chain.rpc_url, network.deployment).holds
+
+
+@pytest.mark.soak
+def test_two_gateways__the_same_points_at_two_merchants_at_once__one_is_taken(
+    network: Network, second: Gateway
+) -> None:
+    gateways = network.gateway, second
+    shops = gateways[0].onboard_merchants(
+        [NewMerchant(name, name.lower(), deposit=10**9) for name in ("Baker", "Florist")]
+    )
+    found = gateways[0].ensure_members([f"card-{n}" for n in range(20)])
+    people = [member.id for member in found.values()]
+    lines = [NewOrder(OrderKind.ISSUE, person, 100, fresh("r"), shops[0].id) for person in people]
+    gateways[0].accept_many(lines, idempotency_key=fresh("k"))
+    gateways[0].drain()
+
+    def redeem(number: int) -> bool:
+        person, shop = people[number // 2], shops[number % 2]
+        line = NewOrder(OrderKind.REDEEM, person, 80, fresh("r"), shop.id)
+        (answer,) = gateways[number % 2].accept_many([line], idempotency_key=fresh("k"))
+        return isinstance(answer, Accepted)
+
+    with ThreadPoolExecutor(8) as pool:
+        taken = list(pool.map(redeem, range(2 * len(people))))
+    assert [taken[n] + taken[n + 1] for n in range(0, len(taken), 2)] == [1] * len(people)
+    gateways[0].drain()
+    assert gateways[0].network.total_supply() == 20 * len(people)
+    assert audit.check(network.mirror, network.chain.rpc_url, network.deployment).holds

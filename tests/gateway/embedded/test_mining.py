@@ -14,6 +14,7 @@ import pytest
 from gateway.embedded import EmbeddedChain
 from gateway.embedded.errors import ChainStopped, SubmitRefused
 from gateway.embedded.journal import Journal
+from tests.gateway.faults.failing_fsync import fail_in_this_thread, in_a_thread
 
 Open = Callable[..., EmbeddedChain]
 
@@ -197,6 +198,25 @@ def test_mine__disk_full__said_and_made_up_for(
     head = chain.head
     chain.stop()
     assert (open_chain().head, head.number) == (head, 3)
+
+
+def test_mine__fsync_fails__said_and_made_up_for(
+    chain: EmbeddedChain, open_chain: Open, ada: Any
+) -> None:
+    def mine_on_a_bad_disk() -> None:
+        fail_in_this_thread()
+        chain.mine()
+
+    chain.submit(ada.sign(chain.chain_id, 0))
+    with pytest.raises(sqlite3.OperationalError, match="disk I/O error"):
+        in_a_thread(mine_on_a_bad_disk)
+    # Not kept, so not mined: nobody has seen a block that a crash could take back.
+    assert (chain.head.number, chain.pending) == (0, 1)
+    block = chain.mine()
+    assert block is not None
+    assert (block.number, block.transactions, chain.pending) == (1, 1, 0)
+    chain.stop()
+    assert open_chain().head == block
 
 
 def test_journal__a_real_full_disk__leaves_it_as_it_was(
