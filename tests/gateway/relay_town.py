@@ -20,6 +20,7 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import DBAPIError
 
 from gateway import faults
+from gateway.errors import NotReady
 from gateway.model import Accepted, Member, Merchant, NewMerchant, NewOrder, OrderKind
 from gateway.service import Gateway
 from gateway.settings import Settings
@@ -147,6 +148,16 @@ class RelayTown:
     def end_sessions(self) -> None:
         """Ends every session at the database but the one that asks."""
         end_sessions(self.gateway.database.engine)
+
+    def reconciled(self) -> dict[str, Any]:
+        """What `banyan reconcile` finds, once nothing is on its way any more."""
+        until = time.monotonic() + STILL_MAX_S
+        while True:
+            try:
+                return self.gateway.reconciler.run("the operator").content()
+            except NotReady:
+                assert time.monotonic() < until
+                time.sleep(0.1)
 
     def is_final(self) -> bool:
         """Whether every order has come to its good end."""

@@ -109,6 +109,32 @@ def test_relay__killed_in_a_window_on_postgresql__loses_and_doubles_nothing(
 
 
 @SOAK
+def test_relay__the_server_fails_over_to_one_that_was_behind__closes_and_doubles_nothing(
+    town: RelayTown,
+) -> None:
+    relays = [town.relay(), town.relay()]
+    with town.following():
+        town.issue(20)
+        town.wait_until_final()
+        newest = town.newest_rows()
+        town.issue(5)
+        town.wait_until_final()
+        # Commits of the last moments are gone, and with them the sessions; no process is started.
+        town.forget_after(newest)
+        town.end_sessions()
+        town.issued -= 5
+        # As many points for the same people: five of them stand for what the chain has already.
+        town.issue(7)
+        for pid in relays:
+            town.wait(lambda pid=pid: state_of(pid) in ("gone", "Z"), "it is not closed")  # type: ignore[misc]
+        found = town.reconciled()
+        assert (found["orders_matched"], found["orders_found"]) == (5, 0)
+        town.relay()
+        town.wait_until_final()
+    town.check()
+
+
+@SOAK
 def test_relay__three_processes_stopped_and_killed_at_random__loses_and_doubles_nothing(
     town: RelayTown, soak_seed: int
 ) -> None:
