@@ -6,7 +6,8 @@
     │   └── DeploymentInvalid       a deployment file that is incomplete, or of another chain
     ├── ArtefactMissing             no ABI or bytecode of that name in wallet_sdk/abi
     ├── SignerError                 a keystore that does not open, a seed that is none
-    │   └── SignerUnavailable       a key kept elsewhere did not answer: ask again
+    │   ├── SignerUnavailable       a key kept elsewhere did not answer: ask again
+    │   └── TransactionTooLarge     more gas than any transaction may have: nothing was signed
     ├── RpcUnavailable              the node gave no usable answer: the outcome is UNKNOWN
     ├── RpcError                    the node answered and refused
     ├── ContractRefused             a Solidity error, one subclass each: wallet_sdk.refusals
@@ -83,6 +84,16 @@ class SignerUnavailable(SignerError):
     def __init__(self, message: str) -> None:
         super().__init__(message)
         self.code = "signer_unavailable"
+
+
+class TransactionTooLarge(SignerError):
+    """A transaction asks for more gas than one may have (EIP-7825); refused before it is signed."""
+
+    def __init__(self, gas: int, gas_max: int) -> None:
+        super().__init__(f"a transaction has at most {gas_max} gas, asked for {gas}")
+        self.code = "transaction_too_large"
+        self.gas = gas
+        self.gas_max = gas_max
 
 
 class RpcUnavailable(BanyanError):

@@ -7,9 +7,9 @@ is mined in vain.
 from typing import Final
 
 from gateway.codes import Kind
+from wallet_sdk.signers import TRANSACTION_GAS_MAX
 
-TRANSACTION_GAS_MAX: Final = 16_777_216
-"""EIP-7825: no transaction may have more, so no relay packs more."""
+__all__ = ["ISSUE_ENTRIES_MAX", "RELAY_BASE", "TRANSACTION_GAS_MAX", "of_call", "of_order"]
 
 RELAY_BASE: Final = 340_000
 """A transaction, the root of redemptions, and the 250,000 that Coalition wants to see left before
@@ -19,7 +19,7 @@ _BASE: Final[dict[Kind, int]] = {
     Kind.JOIN: 76_000,
     Kind.ISSUE: 110_000,
     Kind.REDEEM: 40_000,
-    # A proof of 32 steps and a redemption of the first Coalition: 113,000 as measured, alone.
+    # A proof of 16 steps and a redemption of the first Coalition: 113,000 as measured, alone.
     Kind.REFUND: 180_000,
     Kind.RETURN: 120_000,
     Kind.TRANSFER: 60_000,

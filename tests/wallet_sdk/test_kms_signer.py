@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import (
 )
 from eth_account import Account
 
-from wallet_sdk.errors import SignerError, SignerUnavailable
+from wallet_sdk.errors import SignerError, SignerUnavailable, TransactionTooLarge
 from wallet_sdk.signers import (
     KmsSigner,
     LocalSigner,
@@ -130,6 +130,16 @@ def test_client__without_boto3__says_what_to_install(monkeypatch: pytest.MonkeyP
 def test_sign_transaction__incomplete__is_refused() -> None:
     with pytest.raises(SignerError, match="not a complete transaction"):
         signer_of(b"").sign_transaction({"type": 2})
+
+
+def test_sign_transaction__over_the_gas_that_one_may_have__asks_nothing_of_kms() -> None:
+    class Unasked:
+        def sign(self, **asked: Any) -> dict[str, bytes]:
+            raise AssertionError(asked)
+
+    signer = KmsSigner("key", Unasked(), address=TILL.address)
+    with pytest.raises(TransactionTooLarge, match="at most 16777216 gas, asked for 16777217"):
+        signer.sign_transaction(TRANSACTION | {"gas": 16_777_217})
 
 
 # ---- signatures

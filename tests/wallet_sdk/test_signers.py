@@ -7,8 +7,10 @@ from eth_account import Account
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wallet_sdk.errors import InputInvalid, SignerError
+from wallet_sdk import signers
+from wallet_sdk.errors import InputInvalid, SignerError, TransactionTooLarge
 from wallet_sdk.signers import (
+    TRANSACTION_GAS_MAX,
     HDWallets,
     KeystoreSigner,
     LocalSigner,
@@ -69,6 +71,32 @@ def test_sign__no_digest__refused(length: int) -> None:
 def test_sign_transaction__a_field_is_wrong__refused(changed: dict[str, object]) -> None:
     with pytest.raises(SignerError):
         LocalSigner(KEY).sign_transaction({**TRANSFER, **changed})
+
+
+@pytest.mark.parametrize("gas", [16_777_217, "0x1000001", b"\x01\x00\x00\x01", 2**64])
+def test_sign_transaction__over_the_gas_that_one_may_have__refused(gas: int | str | bytes) -> None:
+    with pytest.raises(TransactionTooLarge) as refusal:
+        LocalSigner(KEY).sign_transaction({**TRANSFER, "gas": gas})
+    assert refusal.value.code == "transaction_too_large"
+    assert refusal.value.gas == (2**64 if gas == 2**64 else TRANSACTION_GAS_MAX + 1)
+
+
+@pytest.mark.parametrize("gas", [16_777_216, "0x1000000"])
+def test_sign_transaction__of_all_the_gas_that_one_may_have__signed(gas: int | str) -> None:
+    signer = LocalSigner(KEY)
+    raw, _ = signer.sign_transaction({**TRANSFER, "gas": gas})
+    assert Account.recover_transaction(raw) == signer.address
+
+
+def test_signers__whatever_signs_transactions__asks_for_the_gas_first() -> None:
+    """Every class of the package that has `sign_transaction`: a new one is found here."""
+    found = {
+        name
+        for name, kind in vars(signers).items()
+        if isinstance(kind, type) and hasattr(kind, "sign_transaction")
+    }
+    assert found == {"KeystoreSigner", "KmsSigner", "LocalSigner", "TransactionSigner"}
+    assert "sign_transaction" not in vars(signers.KeystoreSigner)
 
 
 def test_sign_transaction__empty__refused() -> None:

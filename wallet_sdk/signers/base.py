@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Final, Protocol, runtime_checkable
 
 from coincurve import PublicKey
 
-from wallet_sdk.errors import SignerError
+from wallet_sdk.errors import SignerError, TransactionTooLarge
 from wallet_sdk.types import Address, Digest, address_of, keccak256
+
+TRANSACTION_GAS_MAX: Final = 16_777_216
+"""EIP-7825: no transaction may have more, also where a network a fork behind would take it."""
 
 
 @runtime_checkable
@@ -30,8 +33,28 @@ class TransactionSigner(Signer, Protocol):
     """Signs transactions too: a relayer, a deployer."""
 
     def sign_transaction(self, transaction: Mapping[str, Any]) -> tuple[bytes, Digest]:
-        """The raw bytes for eth_sendRawTransaction and the transaction's hash."""
+        """The raw bytes for eth_sendRawTransaction and the transaction's hash.
+
+        Raises TransactionTooLarge over TRANSACTION_GAS_MAX, before anything is signed.
+        """
         ...
+
+
+def check_gas(transaction: Mapping[str, Any]) -> None:
+    """Every signer of transactions asks this first. Raises TransactionTooLarge.
+
+    A gas that is no number is left to the signer, which refuses it as every other wrong field.
+    """
+    gas = transaction.get("gas")
+    if isinstance(gas, str):
+        try:
+            gas = int(gas, 0)
+        except ValueError:
+            return
+    elif isinstance(gas, bytes):
+        gas = int.from_bytes(gas, "big")
+    if isinstance(gas, int) and gas > TRANSACTION_GAS_MAX:
+        raise TransactionTooLarge(gas, TRANSACTION_GAS_MAX)
 
 
 def address_of_key(public_key: PublicKey) -> Address:

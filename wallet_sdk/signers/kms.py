@@ -15,7 +15,7 @@ from coincurve.ecdsa import der_to_cdata, serialize_compact, signature_normalize
 from eth_account.typed_transactions.typed_transaction import TypedTransaction
 
 from wallet_sdk.errors import SignerError, SignerUnavailable
-from wallet_sdk.signers.base import address_of_key, recover
+from wallet_sdk.signers.base import address_of_key, check_gas, recover
 from wallet_sdk.types import Address, Digest, keccak256, to_hex
 
 # A relay is stored before it is sent and signed again after a time-out: waiting long gains nothing.
@@ -83,7 +83,11 @@ class KmsSigner:
         raise SignerError(f"{self.key} signs for another address than {self.address}")
 
     def sign_transaction(self, transaction: Mapping[str, Any]) -> tuple[bytes, Digest]:
-        """Signs a complete transaction of type 2; nothing is filled in. The bytes and the hash."""
+        """Signs a complete transaction of type 2; nothing is filled in. The bytes and the hash.
+
+        Raises as `LocalSigner.sign_transaction`; KMS is not asked for one that is too large.
+        """
+        check_gas(transaction)
         try:
             unsigned = TypedTransaction.from_dict(dict(transaction))
             digest = bytes(unsigned.hash())

@@ -13,7 +13,7 @@ from eth_account import Account
 from eth_keyfile.keyfile import create_keyfile_json, decode_keyfile_json
 
 from wallet_sdk.errors import SignerError
-from wallet_sdk.signers.base import address_of_key
+from wallet_sdk.signers.base import address_of_key, check_gas
 from wallet_sdk.types import Address, Digest, from_hex, to_hex
 
 
@@ -46,8 +46,10 @@ class LocalSigner:
     def sign_transaction(self, transaction: Mapping[str, Any]) -> tuple[bytes, Digest]:
         """Signs a complete transaction (chainId, nonce, gas, fees, to, data); nothing is filled in.
 
-        Returns the raw bytes and the hash. Raises SignerError when a field is missing or wrong.
+        Returns the raw bytes and the hash. Raises SignerError when a field is missing or wrong,
+        TransactionTooLarge when it asks for more gas than a transaction may have.
         """
+        check_gas(transaction)
         negative = [name for name, v in transaction.items() if isinstance(v, int) and v < 0]
         if negative:
             raise SignerError(f"not a complete transaction: {', '.join(negative)} under zero")
