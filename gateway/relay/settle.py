@@ -24,7 +24,7 @@ from gateway.orders.moves import move
 from gateway.relay import causes, evidence, finish, gas, reorg, tell
 from gateway.relay.burial import Burial
 from gateway.relay.chain import Block, Chain, Receipt
-from gateway.relay.slots import by_slot
+from gateway.relay.slots import BACKOFF_MAX_S, by_slot
 from gateway.relay.strangers import Strangers
 from gateway.tables import attempts, batches, orders
 from gateway.webhooks.events import Event
@@ -35,9 +35,6 @@ log = logging.getLogger(__name__)
 
 # Attempts asked for in one scan; with 16 nonces a relayer in flight, and bumps, many relayers.
 ATTEMPTS_MAX = 2_000
-
-# A rejected order is offered again after 2, 4, 8 ... seconds of network time, at most this long.
-BACKOFF_MAX_S = 120
 
 _INCLUDE = (
     update(batches)

@@ -11,12 +11,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, func, insert, or_, select, update
 
 from gateway import faults
 from gateway.clock import NetworkClock
 from gateway.codes import BatchState, Kind, SlotState, State, has, lives
 from gateway.database import Database
+from gateway.orders.cancel import NEVER
 from gateway.orders.known import parts
 from gateway.orders.moves import move
 from gateway.relay import gas, incidents
@@ -33,6 +34,9 @@ BATCHES_MAX = 2_000
 # Unsettled nonces of one relayer: nodes drop what queues further ahead (geth keeps 16 executable
 # ones of an account for certain).
 IN_FLIGHT_MAX = 16
+
+# A rejected order is offered again after 2, 4, 8 ... seconds of network time, at most this long.
+BACKOFF_MAX_S = 120
 
 
 @dataclass(slots=True)
@@ -88,7 +92,7 @@ class SlotKeeper:
                 has(batches.c.state, BatchState.SEALED),
                 batches.c.slot_id.is_(None),
                 batches.c.block_number.is_(None),
-                batches.c.due_at <= now,
+                _is_due(now),
                 or_(batches.c.after_id.is_(None), earlier.c.block_number.is_not(None)),
             )
             .order_by(batches.c.id)
@@ -208,6 +212,12 @@ class SlotKeeper:
             for nonce in range(highest + 1, used)
         ]
         connection.execute(insert(nonce_slots), rows)
+
+
+def _is_due(now: int) -> ColumnElement[bool]:
+    """SQL: its time has come; or it lies so far ahead that the clock was wrong that set it."""
+    due_at = batches.c.due_at
+    return or_(due_at <= now, due_at.between(now + BACKOFF_MAX_S + 1, NEVER - 1))
 
 
 def pack(waiting: Iterable[Any]) -> list[_Load]:

@@ -123,6 +123,25 @@ def test_pause__mined_before_an_issue_under_way__is_waited_for(house: NodeHouse)
     right(house, 100)
 
 
+def test_clock__was_a_day_ahead_at_a_rejection__the_order_does_not_wait_for_that_day(
+    house: NodeHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send_pause(house, True)
+    monkeypatch.setattr(house.clock, "now", lambda: house.clock.time + 86_400)
+    assert wish(house, OrderKind.ISSUE, 100)
+    house.gateway.relay.send()
+    one_block(house)
+    monkeypatch.undo()
+    began = house.clock.time
+    send_pause(house, False)
+    house.settle()
+    for _ in range(5):
+        go_on(house)
+        house.settle()
+    assert house.clock.time - began < 3_600
+    right(house, 100)
+
+
 def test_till_key__revoked_under_way__is_waited_for_until_it_is_back(house: NodeHouse) -> None:
     with house.database.read() as connection:
         row = connection.execute(select(merchants)).one()
