@@ -1,5 +1,8 @@
 """Answers to POSTs that are carried out once, and to their repetitions."""
 
+from collections.abc import Callable
+from functools import partial
+
 import orjson
 from fastapi import Request
 from starlette.concurrency import run_in_threadpool
@@ -20,14 +23,17 @@ async def answer_once(
     act: Act,
     *,
     settles: bool = False,
+    around: Callable[[Callable[[], Answer]], Answer] = lambda run: run(),
 ) -> Response:
     """What `act` answers, or answered when the key was first used; the relay is woken.
 
     The key is bound to the path and the body; a POST without a body is bound to the path.
+    `around` is handed what opens the transaction, and may call it again.
     """
     parsed = await request.json() if await request.body() else None
     asked = Asked(who.tenant, who.key_id, key, body_hash(request.scope["path"], parsed))
-    answer = await run_in_threadpool(gateway.once.run, asked, act, settles=settles)
+    run = partial(gateway.once.run, asked, act, settles=settles)
+    answer = await run_in_threadpool(around, run)
     gateway.relay.wake()
     return response_of(answer)
 

@@ -44,6 +44,21 @@ class Answer:
     status: int
     body: dict[str, Any]
 
+    def value(self) -> dict[str, Any]:
+        """The body. Raises StoredRefusal."""
+        if self.status >= 400:
+            raise StoredRefusal(self)
+        return self.body
+
+
+class StoredRefusal(GatewayError):
+    """What the first request under the key was refused with, the same whenever it is repeated."""
+
+    def __init__(self, answer: Answer) -> None:
+        self.code = answer.body["code"]
+        self.status = answer.status  # type: ignore[misc]
+        super().__init__(answer.body["detail"], **answer.body["values"])
+
 
 Act = Callable[[Connection, int], Answer]
 """Does it, in the given transaction at the given second of network time; may raise GatewayError."""
@@ -135,8 +150,9 @@ def _stored(connection: Connection, asked: Asked) -> Answer | None:
         return None
     if bytes(row.body_hash) != asked.body_hash:
         raise reused(asked.key)
-    status, body = orjson.loads(bytes(row.answer)[1:])
-    return Answer(status, body)
+    answer = orjson.loads(bytes(row.answer)[1:])
+    # Up to revision 0006 webhooks stored what they answered by itself.
+    return Answer(201, answer) if isinstance(answer, dict) else Answer(*answer)
 
 
 def _store(connection: Connection, asked: Asked, answer: Answer, now: int) -> None:

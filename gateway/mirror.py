@@ -74,6 +74,11 @@ class MirrorBooks:
         with self.reading() as connection:
             return queries.merchant_position(connection, merchant)
 
+    def registered_above(self, merchant: int) -> tuple[queries.Registered, ...]:
+        """Merchants that the chain knows under higher numbers than this."""
+        with self.reading() as connection:
+            return queries.registered_above(connection, merchant)
+
     def position(self, merchant: int) -> Position | None:
         """The merchant's position; None: not registered."""
         with self.reading() as connection:

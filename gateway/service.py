@@ -126,8 +126,10 @@ class Gateway:
         # Set when the process has been told to end: who only waits for news is answered now.
         self.stopping = threading.Event()
         custody.bind(deployment, clock, self.books.issue_price)
+        # A network from before there was a seed of keys: backups are to have it from now on.
+        custody.ensure_seeds(clock.now())
         self.once = Once(database, clock)
-        self.merchants_room = Merchants(database, custody, self.network, clock)
+        self.merchants_room = Merchants(database, custody, self.network, self.books, clock)
         self.members_room = Members(database, custody, clock)
         self._advance_mirror = advance_mirror
         self.gate = Gate(database, clock)
@@ -164,7 +166,9 @@ class Gateway:
         self.writer.start()
         rules = TargetRules(loopback=settings.webhook_targets == "loopback")
         self.deliverer = Deliverer(database, custody, lambda: Line(rules))
-        self.webhooks = Webhooks(database, custody, clock, rules, wake=self.deliverer.wake)
+        self.webhooks = Webhooks(
+            database, custody, clock, rules, wake=self.deliverer.wake, once=self.once
+        )
 
     # ---- merchants and members
 

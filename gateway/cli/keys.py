@@ -100,8 +100,7 @@ def adopt(
             raise InvalidRequest(f"{purpose.value} is no signing key")
         now = WallClock().now()
         tenant = merchant_tenant(merchant) if of_merchant else NETWORK
-        with database.write() as connection:
-            address = custody.adopt_kms_key(connection, tenant, purpose, kms_key, now)
+        address = custody.adopt_kms_key(tenant, purpose, kms_key, now)
         _note(database, now, "adopt key", f"{purpose.value} of {tenant}: {address}")
         answer({"purpose": purpose.value, "tenant": tenant, "address": address}, as_json)
 

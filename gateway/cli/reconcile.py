@@ -37,12 +37,14 @@ def reconcile(
     let `banyan index run` bring the mirror along, run this, start them again. What took effect
     since the backup is written into the book: orders that wait there are closed by what they did;
     entries of orders that the backup does not know become orders `found on chain`; wallets of
-    members that it does not know are kept for them. After a reorg below finality it takes up again
-    what is gone. Harmless to repeat.
+    members that it does not know are kept for them; keys of merchants that it does not know are
+    made again. After a reorg below finality it takes up again what is gone. Harmless to repeat.
 
-    Read the answer: `merchants_unknown` were onboarded after the backup, and their keys are lost
-    with it; `members_found` have no external id any more; `unreadable` orders came through a
-    contract and are to be looked at by hand.
+    Read the answer: `merchants_found` were onboarded after the backup; onboard each again under the
+    same name and slug, and it has its number, its keys and its position, and a new API key.
+    `merchants_unknown` have keys that custody does not hold; the book keeps them closed.
+    `members_found` have no external id any more; `unreadable` orders came through a contract and
+    are to be looked at by hand.
     """
     with failing(as_json), _gateway(rpc, data) as gateway:
         if check:

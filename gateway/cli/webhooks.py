@@ -14,9 +14,9 @@ from gateway.cli.common import DataOption, JsonOption, settings_of
 from gateway.clock import WallClock
 from gateway.database import Database, current_revision, head_revision
 from gateway.errors import InvalidRequest, NotReady
+from gateway.idempotency import Asked, Once
 from gateway.webhooks import events, repository
 from gateway.webhooks.again import Again
-from gateway.webhooks.once import Asked
 from indexer.cli.output import answer, failing
 
 app = typer.Typer(
@@ -80,7 +80,7 @@ def replay(
             raise InvalidRequest("name either --event or --since")
         with database.read() as connection:
             merchant = repository.find(connection, endpoint, None).merchant_id
-        again = Again(database, WallClock(), lambda: None, time.time)
+        again = Again(Once(database, WallClock()), lambda: None, time.time)
         asked = Asked(merchant, ACTOR, f"{ACTOR} {secrets.token_hex(16)}", bytes(32))
         if event is not None:
             done = again.replay_event(asked, endpoint, event)

@@ -6,9 +6,12 @@ from typing import Final
 from gateway.custody.envelope import Place
 
 __all__ = [
+    "DERIVED",
     "NETWORK",
     "NETWORK_KEYS",
     "SECRETS",
+    "SEEDS",
+    "SEED_OF_KEYS",
     "Place",
     "Purpose",
     "merchant_of_tenant",
@@ -17,6 +20,12 @@ __all__ = [
 
 NETWORK: Final = "network"
 """The tenant of keys that belong to no merchant."""
+
+
+SEED_OF_KEYS: Final = "seed of keys"
+"""The tenant of that seed: gateways of the version before, which know no such purpose, read all of
+the network's rows and go on beside newer ones.
+"""
 
 
 class Purpose(StrEnum):
@@ -33,6 +42,7 @@ class Purpose(StrEnum):
     TILL = "till"
     MEMBER_SEED = "member_seed"
     REFERENCE_SALT = "reference_salt"
+    KEY_SEED = "key_seed"
     WEBHOOK = "webhook"
 
 
@@ -47,8 +57,15 @@ NETWORK_KEYS: Final = (
 )
 
 
-SECRETS: Final = frozenset({Purpose.MEMBER_SEED, Purpose.REFERENCE_SALT, Purpose.WEBHOOK})
+SEEDS: Final = (Purpose.KEY_SEED, Purpose.MEMBER_SEED, Purpose.REFERENCE_SALT)
+"""What is made with the network, and what others are derived from."""
+
+SECRETS: Final = frozenset({*SEEDS, Purpose.WEBHOOK})
 """What is kept sealed and signs nothing itself."""
+
+DERIVED: Final = frozenset({Purpose.OWNER, Purpose.TILL, Purpose.RELAYER})
+"""Keys that are made while the network lives: derived, so that a restored backup knows those that
+were made after it. The offices' keys are older than any backup, and random."""
 
 
 def merchant_tenant(merchant: int) -> str:

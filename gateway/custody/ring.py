@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, func, insert, select, update
 
-from gateway.custody.envelope import FIRST_MASTER, Envelope, Master, Place
+from gateway.custody.envelope import FIRST_MASTER, Envelope, Master, Place, header
 from gateway.custody.masters import MasterKind, MasterSources
 from gateway.database import Database
 from gateway.errors import MasterKeyUnsafe
@@ -27,6 +27,10 @@ class MasterState(StrEnum):
     ACTIVE = "active"
     RETIRING = "retiring"
     RETIRED = "retired"
+
+
+class MasterChanged(Exception):
+    """Another master seals by now: what was sealed and not stored is to be sealed again."""
 
 
 class MasterRing:
@@ -47,14 +51,15 @@ class MasterRing:
         """
         with self._database.read() as connection:
             number = self.active(connection)
+            if number is None:
+                self._refuse_a_second_first(connection)
         if number is None:
+            number = FIRST_MASTER
+            parameters = self.sources.prepare(number)
             with self._database.write() as connection:
                 self._database.lock_name(connection, "master keys")
-                number = self.active(connection)
-                if number is None:
-                    number = FIRST_MASTER
-                    self._refuse_a_second_first(connection)
-                    self.add(connection, number, MasterState.ACTIVE, now)
+                if self.active(connection) is None:
+                    self.add(connection, number, MasterState.ACTIVE, parameters, now)
         self.master(number)
 
     def _refuse_a_second_first(self, connection: Connection) -> None:
@@ -71,12 +76,19 @@ class MasterRing:
                 "back, start once with BANYAN_MASTER=file, then rotate"
             )
 
-    def add(self, connection: Connection, number: int, state: MasterState, now: int) -> None:
-        """Makes master `number` from the sources, in the caller's transaction."""
+    def add(
+        self,
+        connection: Connection,
+        number: int,
+        state: MasterState,
+        parameters: dict[str, Any],
+        now: int,
+    ) -> None:
+        """Stores master `number` as its source prepared it, in the caller's transaction."""
         row = {
             "id": number,
             "kind": self.sources.kind.value,
-            "parameters": orjson.dumps(self.sources.prepare(number)).decode(),
+            "parameters": orjson.dumps(parameters).decode(),
             "state": state.value,
             "created_at": now,
             "changed_at": now,
@@ -111,17 +123,14 @@ class MasterRing:
         with self._database.read() as connection:
             return [dict(row._mapping) for row in connection.execute(query)]
 
-    def master(self, number: int, connection: Connection | None = None) -> Master:
+    def master(self, number: int) -> Master:
         """Master `number`, opened once. Raises MasterKeyUnsafe, NotReady."""
         with self._lock:
             found = self._opened.get(number)
         if found is not None:
             return found
         query = select(master_keys).where(master_keys.c.id == number)
-        if connection is None:
-            with self._database.read() as reading:
-                row = reading.execute(query).one_or_none()
-        else:
+        with self._database.read() as connection:
             row = connection.execute(query).one_or_none()
         if row is None:
             raise MasterKeyUnsafe(f"this database knows no master key {number}")
@@ -131,24 +140,33 @@ class MasterRing:
 
     # ---- sealing and opening
 
-    def seal(self, connection: Connection, secret: bytes, place: Place) -> bytes:
-        """The secret, to be stored under exactly this place, in the caller's transaction.
+    def seal(self, secret: bytes, place: Place) -> bytes:
+        """The secret, to be stored under exactly this place by a transaction that asks
+        `check_active`. Never inside one: the master may be KMS. Raises MasterKeyUnsafe, NotReady.
+        """
+        with self._database.read() as connection:
+            number = self.active(connection)
+        if number is None:
+            raise MasterKeyUnsafe("this database has no master key yet")
+        return Envelope.seal(secret, place, number, self.master(number)).to_bytes()
 
-        The active master is held to the transaction's end, so that a rotation never misses a row.
+    def check_active(self, connection: Connection, sealed: bytes) -> None:
+        """Holds the active master to the transaction's end, so that a rotation never misses a row.
+
+        Raises MasterChanged: these bytes were sealed under the one before.
         """
         number = self.active(connection, hold=True)
         if number is None:
             # PostgreSQL waited for a rotation that made another one active: the first statement
             # looked at rows as they were before, a second one sees both.
             number = self.active(connection, hold=True)
-        if number is None:
-            raise MasterKeyUnsafe("this database has no master key yet")
-        return Envelope.seal(secret, place, number, self.master(number, connection)).to_bytes()
+        if number is None or not sealed.startswith(header(number)):
+            raise MasterChanged
 
-    def open(self, sealed: bytes, place: Place, connection: Connection | None = None) -> bytes:
+    def open(self, sealed: bytes, place: Place) -> bytes:
         """The secret again. Raises SecretDamaged, MasterKeyUnsafe, NotReady."""
         envelope = Envelope.parse(sealed, place)
-        return envelope.open(place, self.master(envelope.master, connection))
+        return envelope.open(place, self.master(envelope.master))
 
     def rewrap(self, sealed: bytes, place: Place, number: int) -> bytes:
         """The same secret under master `number`."""

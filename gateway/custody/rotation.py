@@ -57,14 +57,22 @@ def prepare(database: Database, ring: MasterRing, now: int) -> int:
 
     A key file has to be copied to every machine that runs a gateway before it is made active.
     """
-    with database.write() as connection:
-        database.lock_name(connection, "master keys")
-        number = ring.in_state(connection, MasterState.PREPARED)
-        if number is None:
-            number = _next(ring, connection)
-            ring.add(connection, number, MasterState.PREPARED, now)
-    ring.master(number)
-    return number
+    with database.read() as connection:
+        there = ring.in_state(connection, MasterState.PREPARED)
+        number = _next(ring, connection) if there is None else there
+    if there is None:
+        # KMS is asked, or scrypt computed: nobody's rows wait for it.
+        parameters = ring.sources.prepare(number)
+        with database.write() as connection:
+            database.lock_name(connection, "master keys")
+            there = ring.in_state(connection, MasterState.PREPARED)
+            if there is None and _next(ring, connection) == number:
+                ring.add(connection, number, MasterState.PREPARED, parameters, now)
+                there = number
+        if there is None:
+            raise MasterKeyUnsafe("another rotation runs; call again")
+    ring.master(there)
+    return there
 
 
 def _next(ring: MasterRing, connection: Connection) -> int:

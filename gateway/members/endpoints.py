@@ -1,5 +1,6 @@
 """Members over HTTP."""
 
+from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
@@ -43,12 +44,17 @@ async def create(
     An external id names one member of the whole network, so asking again is harmless.
     """
 
+    room = gateway.members_room
+
+    def opened(run: Callable[[], Answer]) -> Answer:
+        room.open_wallets()
+        return run()
+
     def act(connection: Connection, now: int) -> Answer:
-        room = gateway.members_room
         found = room.ensure_in(connection, [body.external_id], who.key_id, now)
         return Answer(201, _shown(found[body.external_id]).model_dump())
 
-    return await answer_once(gateway, who, key, request, act)
+    return await answer_once(gateway, who, key, request, act, around=opened)
 
 
 @router.get("", summary="Members, newest first")

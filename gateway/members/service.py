@@ -62,14 +62,21 @@ class Members:
         with self._database.read() as connection:
             return _by_external_id(connection, external_ids)
 
+    def open_wallets(self) -> None:
+        """Opens the members' seed, once a process and before a transaction: the master key may be
+        in KMS. Raises CustodyError, NotReady.
+        """
+        self._custody.wallets()
+
     def _make(self, external_ids: Sequence[str], actor: str) -> dict[str, Member]:
+        self.open_wallets()
         with self._database.write() as connection:
             return self.ensure_in(connection, external_ids, actor, self._clock.now())
 
     def ensure_in(
         self, connection: Connection, external_ids: Sequence[str], actor: str, now: int
     ) -> dict[str, Member]:
-        """As `ensure`, in the caller's transaction; at most NEW_MAX at once."""
+        """As `ensure`, in the caller's transaction; at most NEW_MAX. `open_wallets` first."""
         for external_id in external_ids:
             check(external_id)
         wallets = self._custody.wallets()

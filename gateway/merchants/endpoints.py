@@ -84,12 +84,13 @@ async def onboard(
         credit_limit=body.credit_limit,
     )
 
+    onboarding = gateway.merchants_room.onboarding([wanted])
+
     def act(connection: Connection, now: int) -> Answer:
-        room = gateway.merchants_room
-        (merchant,) = room.onboard_in(connection, [wanted], who.key_id, now)
+        (merchant,) = onboarding.act(connection, who.key_id, now)
         return Answer(202, _shown(merchant).model_dump())
 
-    return await answer_once(gateway, who, key, request, act)
+    return await answer_once(gateway, who, key, request, act, around=onboarding.carried_out)
 
 
 @router.get("", summary="All merchants")

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import Query
 from pydantic import BaseModel, Field
 
-from gateway.merchants.service import AMOUNT_MAX, NAME_LENGTH_MAX, SLUG_LENGTH_MAX
+from gateway.merchants.onboarding import AMOUNT_MAX, NAME_LENGTH_MAX, SLUG_LENGTH_MAX
 from gateway.orders.schemas import Strict, examples
 
 Amount = Annotated[int, Field(ge=0, le=AMOUNT_MAX, description="Units of the settlement asset.")]

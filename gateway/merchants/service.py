@@ -1,34 +1,24 @@
 """Onboards and funds merchants: rows, keys and the operator's calls, in one commit each."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
-import orjson
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, insert, select
 
 from gateway import cursors, faults, ids
-from gateway.auth.keys import Role, Scope, new_key
+from gateway.auth.keys import Role, Scope
 from gateway.auth.rotation import rotate_key
 from gateway.clock import NetworkClock
-from gateway.codes import MERCHANT_STATES
-from gateway.custody import Custody, Purpose
-from gateway.custody.purposes import merchant_tenant
+from gateway.custody import Custody
 from gateway.database import Database
 from gateway.errors import InvalidRequest, MerchantNotActive, MerchantUnknown
+from gateway.merchants.onboarding import AMOUNT_MAX, Onboarding, audited, merchant_of
 from gateway.merchants.treasury import Treasury
 from gateway.mirror import MirrorBooks
-from gateway.model import EarnRule, Merchant, NewMerchant
-from gateway.operator import calls
-from gateway.relay.finish import REGISTER
-from gateway.tables import api_keys, audit, merchants
+from gateway.model import Merchant, NewMerchant
+from gateway.tables import audit, merchants
 from wallet_sdk.contracts import Network
-from wallet_sdk.types import Address, address_bytes, address_of, keccak256, to_hex
-
-SLUG_LENGTH_MAX = 40
-NAME_LENGTH_MAX = 100
-# A deposit is a uint256 on chain; more than this is no money but a slip.
-AMOUNT_MAX = 2**62
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +35,15 @@ class Merchants:
     """The room's service; knows no HTTP and commits what it opens."""
 
     def __init__(
-        self, database: Database, custody: Custody, network: Network, clock: NetworkClock
+        self,
+        database: Database,
+        custody: Custody,
+        network: Network,
+        books: MirrorBooks,
+        clock: NetworkClock,
     ) -> None:
         self._database = database
+        self._books = books
         self._custody = custody
         self._network = network
         self._clock = clock
@@ -62,83 +58,19 @@ class Merchants:
         A slug that is there already: its merchant as it is, without API key; an opening deposit is
         made once only.
         """
-        with self._database.write() as connection:
-            onboarded = self.onboard_in(connection, wanted, actor, self._clock.now())
+        onboarding = self.onboarding(wanted)
+
+        def once() -> list[Merchant]:
+            with self._database.write() as connection:
+                return onboarding.act(connection, actor, self._clock.now())
+
+        onboarded = onboarding.carried_out(once)
         faults.point("onboard.stored")
         return onboarded
 
-    def onboard_in(
-        self, connection: Connection, wanted: Sequence[NewMerchant], actor: str, now: int
-    ) -> list[Merchant]:
-        """As `onboard`, in the caller's transaction."""
-        for new in wanted:
-            check(new)
-        self._database.lock_name(connection, "merchants")
-        onboarded = [self._onboard_one(connection, new, now) for new in wanted]
-        for new, merchant in zip(wanted, onboarded, strict=True):
-            if new.deposit:
-                reference = f"opening deposit of {new.slug}"
-                self._treasury.deposit(connection, merchant.number, new.deposit, reference, now)
-        slugs = ", ".join(m.slug for m in onboarded if m.api_key)
-        if slugs:
-            connection.execute(insert(audit), _audit(now, actor, "onboard", slugs))
-        return onboarded
-
-    def _onboard_one(self, connection: Connection, new: NewMerchant, now: int) -> Merchant:
-        c = merchants.c
-        found = connection.execute(select(merchants).where(c.slug == new.slug)).one_or_none()
-        if found is not None:
-            return merchant_of(found)
-        number = 1 + (connection.execute(select(func.max(c.id))).scalar_one() or 0)
-        tenant = merchant_tenant(number)
-        owner = self._custody.new_key(connection, tenant, Purpose.OWNER, now)
-        till = self._custody.new_key(connection, tenant, Purpose.TILL, now)
-        rule = new.earn_rule
-        row = {
-            "id": number,
-            "public_id": ids.new_id(now),
-            "slug": new.slug,
-            "name": new.name,
-            "state": 0,
-            "owner": address_bytes(owner),
-            "till_key": address_bytes(till),
-            "earn_points": rule.points,
-            "earn_per_minor": rule.per_minor,
-            "currency": rule.currency,
-            "minor_digits": rule.minor_digits,
-            "created_at": now,
-        }
-        connection.execute(insert(merchants), row)
-        api_key, key_row = new_key(Role.MERCHANT, number, now)
-        connection.execute(insert(api_keys), key_row)
-        self._register(connection, number, owner, till, new, now)
-        stored = connection.execute(select(merchants).where(c.id == number)).one()
-        return replace(merchant_of(stored), api_key=api_key)
-
-    def _register(
-        self,
-        connection: Connection,
-        number: int,
-        owner: Address,
-        till: Address,
-        new: NewMerchant,
-        now: int,
-    ) -> None:
-        profile = orjson.dumps({"name": new.name, "slug": new.slug}, option=orjson.OPT_SORT_KEYS)
-        call = self._network.calls.register_merchant(
-            number, owner, till, to_hex(keccak256(profile))
-        )
-        calls.enqueue(
-            connection,
-            sender=self._custody.network_addresses_in(connection)[Purpose.OPERATOR],
-            to=call.to,
-            data=call.data,
-            label=REGISTER,
-            merchant=number,
-            now=now,
-        )
-        if new.credit_limit:
-            self._treasury.grant_credit(connection, number, new.slug, new.credit_limit, now)
+    def onboarding(self, wanted: Sequence[NewMerchant]) -> Onboarding:
+        """As `onboard`, for who opens the transaction. Raises InvalidRequest."""
+        return Onboarding(self._database, self._custody, self._network, self._books, wanted)
 
     # ---- funding
 
@@ -167,7 +99,7 @@ class Merchants:
         done = self._treasury.deposit(connection, row.id, amount, bank_reference, now)
         if done:
             detail = f"{amount} for {row.slug}, bank reference {bank_reference}"
-            connection.execute(insert(audit), _audit(now, actor, "fund", detail))
+            connection.execute(insert(audit), audited(now, actor, "fund", detail))
         return done
 
     # ---- reading
@@ -239,7 +171,7 @@ class Merchants:
         row = self._row(connection, merchant)
         key_id, text = rotate_key(connection, role, row.id, now, label=label, scopes=scopes)
         detail = f"{key_id} ({role.value} {label}) for {row.slug}"
-        connection.execute(insert(audit), _audit(now, actor, "api key", detail))
+        connection.execute(insert(audit), audited(now, actor, "api key", detail))
         return key_id, text
 
     def new_operator_key(self, actor: str) -> tuple[str, str]:
@@ -248,7 +180,7 @@ class Merchants:
         with self._database.write() as connection:
             key_id, text = rotate_key(connection, Role.OPERATOR, None, now)
             detail = f"{key_id} for the operator"
-            connection.execute(insert(audit), _audit(now, actor, "api key", detail))
+            connection.execute(insert(audit), audited(now, actor, "api key", detail))
         return key_id, text
 
     def _row(self, connection: Connection, merchant: str) -> Any:
@@ -258,42 +190,3 @@ class Merchants:
         if row is None:
             raise MerchantUnknown(f"there is no merchant {merchant}", merchant=merchant)
         return row
-
-
-def check(new: NewMerchant) -> None:
-    """Raises InvalidRequest: a name, slug, rule or amount that cannot be."""
-    rule = new.earn_rule
-    sound = (
-        1 <= len(new.name.strip()) <= NAME_LENGTH_MAX
-        and new.name.isprintable()
-        and 1 <= len(new.slug) <= SLUG_LENGTH_MAX
-        and all(c.isascii() and (c.isalnum() or c in "-_") for c in new.slug)
-    )
-    if not sound:
-        raise InvalidRequest(
-            f"a name has 1 to {NAME_LENGTH_MAX} printable characters, a slug 1 to "
-            f"{SLUG_LENGTH_MAX} letters, digits, - or _",
-            slug=new.slug[:SLUG_LENGTH_MAX],
-        )
-    if rule.points < 1 or rule.per_minor < 1 or not 0 <= rule.minor_digits <= 4:
-        raise InvalidRequest("an earn rule gives at least one point for some amount")
-    if not 0 <= new.deposit <= AMOUNT_MAX or not 0 <= new.credit_limit <= AMOUNT_MAX:
-        raise InvalidRequest(f"an amount is 0 to {AMOUNT_MAX} units")
-
-
-def merchant_of(row: Any) -> Merchant:
-    """A row as the value that other parts see."""
-    return Merchant(
-        id=ids.encode(ids.MERCHANT, bytes(row.public_id)),
-        number=row.id,
-        slug=row.slug,
-        name=row.name,
-        state=MERCHANT_STATES[row.state],
-        owner=address_of(bytes(row.owner)),
-        till_key=address_of(bytes(row.till_key)),
-        earn_rule=EarnRule(row.earn_points, row.earn_per_minor, row.currency, row.minor_digits),
-    )
-
-
-def _audit(now: int, actor: str, action: str, detail: str) -> dict[str, Any]:
-    return {"at": now, "actor": actor, "action": action, "subject": "merchants", "detail": detail}

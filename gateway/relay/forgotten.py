@@ -5,6 +5,7 @@ wait and were carried out are closed.
 from collections.abc import Iterable
 from typing import Any
 
+from eth_abi.abi import decode as decode_abi
 from sqlalchemy import Connection, insert, select, update
 
 from gateway.codes import AttemptState, BatchState, Kind, SlotState, has, lives
@@ -13,7 +14,8 @@ from gateway.relay import reorg
 from gateway.relay.chain import Chain
 from gateway.relay.onchain import FoundTransaction
 from gateway.relay.transactions import call_wire
-from gateway.tables import attempts, batches, nonce_slots
+from gateway.tables import attempts, batches, deposits, nonce_slots
+from wallet_sdk.contracts.calls import PROPOSE_MINT
 
 
 def fill_slots(
@@ -38,6 +40,7 @@ def fill_slots(
         with database.settle() as connection:
             if receipt is not None and receipt.ok:
                 closed += _close_call(connection, transaction, now)
+                _keep_reference(connection, transaction, now)
             filled += _fill(connection, chain_id, transaction, now)
     return filled, closed
 
@@ -70,6 +73,18 @@ def _close_call(connection: Connection, transaction: FoundTransaction, now: int)
         update(batches).where(c.id == number).values(slot_id=None, changed_at=now, **place)
     )
     return 1
+
+
+def _keep_reference(connection: Connection, transaction: FoundTransaction, now: int) -> None:
+    """A bank reference that the chain has used is booked once, also by a book that forgot it."""
+    if transaction.data[:4] != PROPOSE_MINT.selector:
+        return
+    reference, _to, amount = decode_abi(["bytes32", "address", "uint256"], transaction.data[4:])
+    c = deposits.c
+    if connection.execute(select(c.id).where(c.bank_reference == reference)).first() is None:
+        # For whom it was is the chain's to say; the row only keeps the reference.
+        row = {"merchant_id": 0, "batch_id": 0, "bank_reference": reference, "amount": amount}
+        connection.execute(insert(deposits), row | {"created_at": now})
 
 
 def _fill(connection: Connection, chain_id: int, transaction: FoundTransaction, now: int) -> int:

@@ -5,8 +5,8 @@ into the book, once.
 1. final orders whose block is gone are taken up again
 2. of batches that are out it is looked up what became of them, as on every day
 3. transactions of our accounts fill their nonces; calls that wait and were carried out are closed
-4. members whose wallets the chain knows and the book has forgotten get rows: the next member must
-   not be given their wallets
+4. merchants and members that the chain knows and the book has forgotten get rows, merchants their
+   keys too: the next ones must not be given their numbers and wallets
 5. batches that were open and took effect are closed; other effects become batches of their own,
    whose entries stand for orders that wait, or become orders `found on chain`
 
@@ -30,6 +30,7 @@ from gateway.relay.burial import Burial
 from gateway.relay.chain import Block, Chain
 from gateway.relay.forgotten import fill_slots
 from gateway.relay.found import FoundWriter, Written
+from gateway.relay.merchants import forgotten, remember_merchants
 from gateway.relay.reopen import gone_blocks, reopen
 from gateway.relay.settle import Settled
 from gateway.relay.wallets import remember_members
@@ -50,6 +51,7 @@ class Report:
     orders_failed: int = 0
     nonces_filled: int = 0
     calls_closed: int = 0
+    merchants_found: list[int] = field(default_factory=list)
     members_found: int = 0
     written: Written = field(default_factory=Written)
 
@@ -80,7 +82,12 @@ class Reconciler:
         self._clock = clock
 
     def is_behind(self) -> bool:
-        """Whether the chain holds orders of ours that the book does not know. Raises NotReady."""
+        """Whether the chain holds orders or merchants of ours that the book does not know.
+
+        Raises NotReady.
+        """
+        if forgotten(self._database, self._books):
+            return True
         unknown = onchain.unknown_effects(self._database, self._custody, self._books)
         return next(unknown, None) is not None
 
@@ -158,6 +165,9 @@ class Reconciler:
 
     def _write_found(self, report: Report) -> None:
         domain, now = self._network.deployment.domain, self._clock.now()
+        remembered = remember_merchants(self._database, self._custody, self._books, now)
+        report.merchants_found = remembered.found
+        report.written.merchants_unknown |= set(remembered.keyless)
         # From the first block: a book that worked on after it had forgotten something knows newer
         # blocks than that.
         effects = list(onchain.unknown_effects(self._database, self._custody, self._books, since=0))

@@ -25,6 +25,7 @@ def remember_members(
     Also for those between that the chain does not know: somebody may have been given them.
     """
     missing = {address_bytes(a) for one in found for a in addresses_of(one)}
+    custody.wallets()  # opened before the transaction: the master key may be in KMS
     c = members.c
     with database.write() as connection:
         database.lock_name(connection, "members")

@@ -6,14 +6,12 @@ from typing import Any, Final
 from sqlalchemy import Connection, insert
 
 from gateway import ids
-from gateway.clock import NetworkClock
 from gateway.codes import EndpointState
-from gateway.database import Database
 from gateway.errors import WebhookEndpointOff
+from gateway.idempotency import Act, Answer, Asked, Once
 from gateway.tables import webhook_events as events
 from gateway.webhooks import repository
 from gateway.webhooks.events import Event, payload
-from gateway.webhooks.once import Asked, note, once
 
 # Events of one replay: a transaction of well under a second. Asked again, it goes on.
 REPLAY_MAX: Final = 10_000
@@ -22,15 +20,8 @@ REPLAY_MAX: Final = 10_000
 class Again:
     """What a developer does by hand: try an end point out, and have missed events sent again."""
 
-    def __init__(
-        self,
-        database: Database,
-        clock: NetworkClock,
-        wake: Callable[[], None],
-        wall: Callable[[], float],
-    ) -> None:
-        self._database = database
-        self._clock = clock
+    def __init__(self, once: Once, wake: Callable[[], None], wall: Callable[[], float]) -> None:
+        self._once = once
         self._wake = wake
         self._wall = wall
 
@@ -40,7 +31,7 @@ class Again:
         Raises WebhookEndpointUnknown, WebhookEndpointOff, IdempotencyKeyReused.
         """
 
-        def make(connection: Connection, now: int) -> dict[str, Any]:
+        def act(connection: Connection, now: int) -> Answer:
             row = self._active(connection, endpoint, asked.tenant)
             raw = ids.new_id(now)
             number = connection.execute(
@@ -55,9 +46,9 @@ class Again:
                 },
             ).scalar_one()
             repository.put_again(connection, row.id, [number], int(self._wall()))
-            return {"event": ids.encode(ids.EVENT, raw)}
+            return Answer(202, {"event": ids.encode(ids.EVENT, raw)})
 
-        return self._done(asked, make)
+        return self._done(asked, act)
 
     def replay_event(self, asked: Asked, endpoint: str, event: str) -> dict[str, Any]:
         """One event again, under its own webhook-id.
@@ -65,14 +56,14 @@ class Again:
         Raises WebhookEndpointUnknown, WebhookEventUnknown, WebhookEndpointOff.
         """
 
-        def make(connection: Connection, now: int) -> dict[str, Any]:
+        def act(connection: Connection, now: int) -> Answer:
             row = self._active(connection, endpoint, asked.tenant)
             found = repository.find_event(connection, event, row.merchant_id)
             repository.put_again(connection, row.id, [found.id], int(self._wall()))
-            note(connection, now, asked.actor, "replay", f"{endpoint} {event}")
-            return {"events": 1, "more": False}
+            repository.note(connection, now, asked.actor, "replay", f"{endpoint} {event}")
+            return Answer(202, {"events": 1, "more": False})
 
-        return self._done(asked, make)
+        return self._done(asked, act)
 
     def replay(
         self, asked: Asked, endpoint: str, *, since: int, until: int | None, wanted: str
@@ -82,24 +73,20 @@ class Again:
         At most REPLAY_MAX; `more` says whether there are further ones (ask from a later `since`).
         """
 
-        def make(connection: Connection, now: int) -> dict[str, Any]:
+        def act(connection: Connection, now: int) -> Answer:
             row = self._active(connection, endpoint, asked.tenant)
             found = repository.replayable(
                 connection, row, since=since, until=until, wanted=wanted, limit=REPLAY_MAX + 1
             )
             repository.put_again(connection, row.id, found[:REPLAY_MAX], int(self._wall()))
             count = min(len(found), REPLAY_MAX)
-            note(connection, now, asked.actor, "replay", f"{endpoint} {count} {wanted}")
-            return {"events": count, "more": len(found) > REPLAY_MAX}
+            repository.note(connection, now, asked.actor, "replay", f"{endpoint} {count} {wanted}")
+            return Answer(202, {"events": count, "more": len(found) > REPLAY_MAX})
 
-        return self._done(asked, make)
+        return self._done(asked, act)
 
-    def _done(
-        self, asked: Asked, make: Callable[[Connection, int], dict[str, Any]]
-    ) -> dict[str, Any]:
-        now = self._clock.now()
-        with self._database.write() as connection:
-            done = once(self._database, connection, asked, now, lambda: make(connection, now))
+    def _done(self, asked: Asked, act: Act) -> dict[str, Any]:
+        done = self._once.run(asked, act).value()
         self._wake()
         return done
 

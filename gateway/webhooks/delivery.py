@@ -22,6 +22,7 @@ from standardwebhooks import Webhook
 from gateway import faults
 from gateway.custody import Custody
 from gateway.database import Database
+from gateway.errors import CustodyError, NotReady
 from gateway.observe import counters
 from gateway.webhooks import housekeeping, queue, repository
 from gateway.webhooks.queue import Job, Result
@@ -37,6 +38,8 @@ BACK_OFF_S: Final = 1.0
 IN_FLIGHT_MAX: Final = 512
 # How long a stop waits for attempts under way. What is cut off goes again after its lease.
 STOP_MAX_S: Final = 5.0
+# A secret that did not open is not tried again before.
+SHUT_S: Final = 5.0
 HOUSEKEEPING_S: Final = 600.0
 
 USER_AGENT: Final = "Banyan-Webhooks/1"
@@ -61,6 +64,7 @@ class Deliverer:
         self._dice = dice or Random()
         self._in_flight: Counter[int] = Counter()
         self._swept_at = 0.0
+        self._shut: dict[bytes, float] = {}
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self._wake: Callable[[], None] | None = None
@@ -159,17 +163,34 @@ class Deliverer:
         with self._database.write() as connection:
             gone = queue.store(connection, results, now, self._dice)
             free = 0 if stopping else IN_FLIGHT_MAX - self._in_flight.total()
-            jobs = (
+            jobs, closed = (
                 queue.claim(connection, self._custody, now, self._in_flight, free, self._dice)
                 if free > 0
-                else []
+                else ([], set[bytes]())
             )
         if jobs:
             faults.point("webhooks.claimed_not_sent")
+        if closed:
+            self._open(closed)
         for endpoint in sorted(gone):
             with self._database.write() as connection:
                 repository.mark_gone(self._database, connection, endpoint, now)
         return jobs
+
+    def _open(self, names: set[bytes]) -> None:
+        """Opens secrets for the next turn. One that does not open waits for a person, or for KMS;
+        the others go on.
+        """
+        for name in sorted(names):
+            if time.monotonic() < self._shut.get(name, 0):
+                continue
+            try:
+                self._custody.kept(name)
+            except (CustodyError, NotReady) as error:
+                log.error("an end point's secret does not open: %s", error)
+                self._shut[name] = time.monotonic() + SHUT_S
+            else:
+                self.wake()
 
     def _is_anything_due(self, now: int) -> bool:
         with self._database.read() as connection:

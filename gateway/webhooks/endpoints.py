@@ -7,9 +7,9 @@ from starlette.concurrency import run_in_threadpool
 
 from gateway.auth.dependencies import AsMerchant, Key, Principal
 from gateway.dependencies import TheGateway
+from gateway.idempotency import Asked
 from gateway.strict import StrictRoute, body_hash
 from gateway.webhooks import events, repository
-from gateway.webhooks.once import Asked
 from gateway.webhooks.schemas import (
     DeliveryDetail,
     DeliveryPage,

@@ -5,7 +5,6 @@ leaves a delivery that is due again after its lease; one that freezes and thaws 
 with an old number, which changes nothing. So each event arrives at least once.
 """
 
-import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,14 +16,11 @@ from sqlalchemy import Connection, bindparam, case, exists, func, insert, select
 from gateway import ids
 from gateway.codes import DeliveryState, EndpointState, has
 from gateway.custody import Custody
-from gateway.errors import CustodyError
 from gateway.tables import webhook_attempts as attempts
 from gateway.tables import webhook_deliveries as deliveries
 from gateway.tables import webhook_endpoints as endpoints
 from gateway.tables import webhook_events as events
 from gateway.webhooks.transport import Answer
-
-log = logging.getLogger(__name__)
 
 # Attempts under way to one end point from one process: a receiver that takes 100 ms gets 80 events
 # a second; a slow one holds up nobody else.
@@ -119,28 +115,35 @@ def claim(
     in_flight: Mapping[int, int],
     free: int,
     dice: Random,
-) -> list[Job]:
+) -> tuple[list[Job], set[bytes]]:
     """Takes what is due, at most `free` attempts, and of each end point at most its share.
 
-    `in_flight` counts the attempts of this process by end point.
+    `in_flight` counts the attempts of this process by end point. Beside the jobs the names of
+    secrets that are to be opened first, outside of this transaction: the master key may be in KMS.
     """
     waiting = list(connection.execute(_due_endpoints(now)).all())
     # Whoever has least under way comes first, so that many busy ones cannot starve a quiet one.
     dice.shuffle(waiting)
     waiting.sort(key=lambda endpoint: in_flight.get(endpoint.id, 0))
     jobs: list[Job] = []
+    closed: set[bytes] = set()
     for endpoint in waiting:
         share = 1 if endpoint.failures >= FAILING_AFTER else PER_ENDPOINT_MAX
         room = min(share - in_flight.get(endpoint.id, 0), free - len(jobs))
         if room > 0:
-            jobs += _claim_of(connection, custody, endpoint, now, room)
+            names = _names(endpoint, now)
+            keys = [custody.opened(name) for name in names]
+            closed |= {name for name, key in zip(names, keys, strict=True) if key is None}
+            if None not in keys:
+                secrets = tuple(key for key in keys if key is not None)
+                jobs += _claim_of(connection, endpoint, secrets, now, room)
     if jobs:
         rows = [
             {"row_id": j.delivery_id, "leased_until": now + LEASE_S, "until": j.expires_at}
             for j in jobs
         ]
         connection.execute(_CLAIM, rows)
-    return jobs
+    return jobs, closed
 
 
 def _due_endpoints(now: int) -> Any:
@@ -154,8 +157,16 @@ def _due_endpoints(now: int) -> Any:
     return select(*columns).where(has(e.state, EndpointState.ACTIVE), e.not_before <= now, due)
 
 
+def _names(endpoint: Any, now: int) -> list[bytes]:
+    """Names of the secrets that sign now, the newest first."""
+    names = [bytes(endpoint.secret)]
+    if endpoint.old_secret is not None and (endpoint.old_secret_until or 0) > now:
+        names.append(bytes(endpoint.old_secret))
+    return names
+
+
 def _claim_of(
-    connection: Connection, custody: Custody, endpoint: Any, now: int, room: int
+    connection: Connection, endpoint: Any, secrets: tuple[bytes, ...], now: int, room: int
 ) -> list[Job]:
     d, v = deliveries.c, events.c
     query = (
@@ -167,22 +178,13 @@ def _claim_of(
         # Another process that claims at this moment has locked its rows: these are not waited for.
         .with_for_update(skip_locked=True, of=deliveries)
     )
-    names = [bytes(endpoint.secret)]
-    if endpoint.old_secret is not None and (endpoint.old_secret_until or 0) > now:
-        names.append(bytes(endpoint.old_secret))
-    try:
-        keys = tuple(custody.kept(connection, name) for name in names)
-    except CustodyError as error:
-        # This one waits for a person; the others go on.
-        log.error("an end point's secret does not open: %s", error)
-        return []
     return [
         Job(
             delivery_id=row.id,
             fence=row.fence + 1,
             endpoint_id=endpoint.id,
             url=endpoint.url,
-            secrets=keys,
+            secrets=secrets,
             event=ids.encode(ids.EVENT, bytes(row.public_id)),
             payload=bytes(row.payload),
             tries=row.tries,

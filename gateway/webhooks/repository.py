@@ -16,7 +16,7 @@ from gateway.errors import (
     WebhookEventUnknown,
 )
 from gateway.orders.known import parts
-from gateway.tables import merchants, webhook_attempts, webhook_deliveries
+from gateway.tables import audit, merchants, webhook_attempts, webhook_deliveries
 from gateway.tables import webhook_endpoints as endpoints
 from gateway.tables import webhook_events as events
 
@@ -37,20 +37,31 @@ DELIVERY_STATES = {
 # ---- end points
 
 
-def lock_merchant(database: Database, connection: Connection, merchant: int) -> None:
-    """Holds the merchant's row: accepting reads there whether anybody listens."""
-    query = select(merchants.c.id).where(merchants.c.id == merchant)
-    connection.execute(database.lock_rows(query)).one()
+def lock_owner(database: Database, connection: Connection, tenant: int) -> None:
+    """Holds the merchant's row: accepting reads there whether anybody listens. The network (0) has
+    none, and no order of its own to tell of; its end points are looked for each time.
+    """
+    if tenant:
+        query = select(merchants.c.id).where(merchants.c.id == tenant)
+        connection.execute(database.lock_rows(query)).one()
+    else:
+        database.lock_name(connection, "webhooks of the network")
 
 
-def note_listening(connection: Connection, merchant: int) -> None:
+def note_listening(connection: Connection, tenant: int) -> None:
     """Writes into the merchant's row what its active end points listen to."""
     c = endpoints.c
-    query = select(c.events).where(c.merchant_id == merchant, has(c.state, EndpointState.ACTIVE))
+    query = select(c.events).where(c.merchant_id == tenant, has(c.state, EndpointState.ACTIVE))
     mask = reduce(or_, connection.execute(query).scalars(), 0)
     connection.execute(
-        update(merchants).where(merchants.c.id == merchant).values(webhook_events=mask)
+        update(merchants).where(merchants.c.id == tenant).values(webhook_events=mask)
     )
+
+
+def note(connection: Connection, now: int, actor: str, action: str, detail: str) -> None:
+    """A row in the audit."""
+    row = {"at": now, "actor": actor, "action": action, "subject": "webhooks", "detail": detail}
+    connection.execute(insert(audit), row)
 
 
 def find(
@@ -92,7 +103,7 @@ def mark_gone(database: Database, connection: Connection, number: int, now: int)
     query = select(c.merchant_id).where(c.id == number)
     merchant = connection.execute(query).scalar_one()
     # The merchant's row first, as everywhere: two that lock in two orders would wait for ever.
-    lock_merchant(database, connection, merchant)
+    lock_owner(database, connection, merchant)
     connection.execute(
         update(endpoints)
         .where(c.id == number, has(c.state, EndpointState.ACTIVE))

@@ -4,6 +4,7 @@ import secrets as randomness
 import time
 from base64 import b64encode
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Final
 
 from sqlalchemy import Connection, func, insert, select, update
@@ -11,15 +12,16 @@ from sqlalchemy import Connection, func, insert, select, update
 from gateway import ids
 from gateway.clock import NetworkClock
 from gateway.codes import DeliveryState, EndpointState, has
-from gateway.custody import Custody, Purpose
-from gateway.custody.purposes import merchant_tenant
+from gateway.custody import Custody, Made, Purpose
+from gateway.custody.making import undisturbed
+from gateway.custody.purposes import NETWORK, merchant_tenant
 from gateway.database import Database
 from gateway.errors import KeyUnknown, TooManyWebhookEndpoints
+from gateway.idempotency import Answer, Asked, Once
 from gateway.tables import webhook_deliveries
 from gateway.tables import webhook_endpoints as endpoints
 from gateway.webhooks import repository
 from gateway.webhooks.again import Again
-from gateway.webhooks.once import Asked, note, once
 from gateway.webhooks.targets import TargetRules
 
 # Each listening end point costs two rows an event; a merchant with more systems than this has a
@@ -42,6 +44,7 @@ class Webhooks:
         *,
         wake: Callable[[], None] = lambda: None,
         wall: Callable[[], float] = time.time,
+        once: Once | None = None,
     ) -> None:
         self._database = database
         self._custody = custody
@@ -49,7 +52,8 @@ class Webhooks:
         self._rules = rules
         self._wake = wake
         self._wall = wall
-        self.again = Again(database, clock, wake, wall)
+        self._once = once or Once(database, clock)
+        self.again = Again(self._once, wake, wall)
 
     # ---- making and changing
 
@@ -60,14 +64,15 @@ class Webhooks:
         """
         target = self._rules.target(url)
 
-        def make(connection: Connection, now: int) -> dict[str, Any]:
+        def act(secret: Made, connection: Connection, now: int) -> Answer:
+            repository.lock_owner(self._database, connection, asked.tenant)
             c = endpoints.c
             query = select(func.count()).where(
                 c.merchant_id == asked.tenant, ~has(c.state, EndpointState.DELETED)
             )
             if connection.execute(query).scalar_one() >= ENDPOINTS_MAX:
-                raise TooManyWebhookEndpoints(f"a merchant has at most {ENDPOINTS_MAX} end points")
-            secret = self._new_secret(connection, asked.tenant)
+                raise TooManyWebhookEndpoints(f"there are at most {ENDPOINTS_MAX} end points")
+            self._custody.store(connection, secret, now)
             raw_id = ids.new_id(int(self._wall()))
             row = {
                 "public_id": raw_id,
@@ -76,20 +81,17 @@ class Webhooks:
                 "description": description,
                 "events": mask,
                 "state": EndpointState.ACTIVE.value,
-                "secret": secret,
+                "secret": secret.place.address,
                 "created_at": now,
                 "changed_at": int(self._wall()),
             }
             connection.execute(insert(endpoints), row)
             repository.note_listening(connection, asked.tenant)
             name = ids.encode(ids.ENDPOINT, raw_id)
-            note(connection, now, asked.actor, "create", f"{name} at {target.host}")
-            return {"endpoint": name, "secret": secret.hex()}
+            repository.note(connection, now, asked.actor, "create", f"{name} at {target.host}")
+            return Answer(201, {"endpoint": name, "secret": secret.place.address.hex()})
 
-        with self._database.write() as connection:
-            now = self._clock.now()
-            done = once(self._database, connection, asked, now, lambda: make(connection, now))
-            return self._with_secret(connection, done, asked.tenant)
+        return self._with_secret(asked, act)
 
     def change(
         self,
@@ -115,13 +117,13 @@ class Webhooks:
             state = EndpointState.ACTIVE if active else EndpointState.DISABLED
             values |= {"state": state.value, "failures": 0, "not_before": 0}
         with self._database.write() as connection:
-            repository.lock_merchant(self._database, connection, tenant)
+            repository.lock_owner(self._database, connection, tenant)
             row = repository.find(connection, endpoint, tenant)
             if values:
                 statement = update(endpoints).where(endpoints.c.id == row.id)
                 connection.execute(statement.values(changed_at=now, **values))
                 repository.note_listening(connection, tenant)
-                note(
+                repository.note(
                     connection,
                     self._clock.now(),
                     actor,
@@ -138,7 +140,7 @@ class Webhooks:
         """
         now = int(self._wall())
         with self._database.write() as connection:
-            repository.lock_merchant(self._database, connection, tenant)
+            repository.lock_owner(self._database, connection, tenant)
             row = repository.find(connection, endpoint, tenant, deleted=True)
             if row.state == EndpointState.DELETED:
                 # Asked once more, after an answer that got lost.
@@ -158,7 +160,7 @@ class Webhooks:
                 .values(state=DeliveryState.FAILED.value, last_outcome="endpoint_off", ended_at=now)
             )
             repository.note_listening(connection, tenant)
-            note(connection, self._clock.now(), actor, "delete", endpoint)
+            repository.note(connection, self._clock.now(), actor, "delete", endpoint)
 
     def rotate(self, asked: Asked, endpoint: str) -> dict[str, Any]:
         """A fresh secret. The one before signs beside it for a day; one before that no more.
@@ -166,29 +168,27 @@ class Webhooks:
         Raises WebhookEndpointUnknown, IdempotencyKeyReused.
         """
 
-        def make(connection: Connection, now: int) -> dict[str, Any]:
+        def act(secret: Made, connection: Connection, now: int) -> Answer:
+            repository.lock_owner(self._database, connection, asked.tenant)
             row = repository.find(connection, endpoint, asked.tenant)
             if row.old_secret is not None:
                 self._custody.forget(connection, bytes(row.old_secret))
-            secret = self._new_secret(connection, asked.tenant)
+            self._custody.store(connection, secret, now)
             wall = int(self._wall())
             connection.execute(
                 update(endpoints)
                 .where(endpoints.c.id == row.id)
                 .values(
-                    secret=secret,
+                    secret=secret.place.address,
                     old_secret=row.secret,
                     old_secret_until=wall + OLD_SECRET_S,
                     changed_at=wall,
                 )
             )
-            note(connection, now, asked.actor, "rotate", endpoint)
-            return {"endpoint": endpoint, "secret": secret.hex()}
+            repository.note(connection, now, asked.actor, "rotate", endpoint)
+            return Answer(201, {"endpoint": endpoint, "secret": secret.place.address.hex()})
 
-        with self._database.write() as connection:
-            now = self._clock.now()
-            done = once(self._database, connection, asked, now, lambda: make(connection, now))
-            return self._with_secret(connection, done, asked.tenant)
+        return self._with_secret(asked, act)
 
     # ---- reading
 
@@ -223,20 +223,28 @@ class Webhooks:
 
     # ---- inside
 
-    def _new_secret(self, connection: Connection, tenant: int) -> bytes:
-        secret = randomness.token_bytes(SECRET_BYTES)
-        owner = merchant_tenant(tenant)
-        return self._custody.keep(connection, owner, Purpose.WEBHOOK, secret, self._clock.now())
-
     def _with_secret(
-        self, connection: Connection, done: dict[str, Any], tenant: int
+        self, asked: Asked, act: Callable[[Made, Connection, int], Answer]
     ) -> dict[str, Any]:
-        """The end point as it is now, with the secret that this request made, while that lives."""
-        row = repository.find(connection, done["endpoint"], tenant)
+        """Carries the request out with a fresh secret; the end point as it is now, with the secret
+        that this request made, while that lives.
+        """
+        owner = NETWORK if asked.tenant == 0 else merchant_tenant(asked.tenant)
+
+        def run() -> Answer:
+            # Sealed before the transaction: the master key may be in KMS.
+            secret = randomness.token_bytes(SECRET_BYTES)
+            made = self._custody.make_secret(owner, Purpose.WEBHOOK, secret)
+            return self._once.run(asked, partial(act, made))
+
+        done = undisturbed(run).value()
+        with self._database.read() as connection:
+            row = repository.find(connection, done["endpoint"], asked.tenant)
+        shown: str | None
         try:
-            secret = self._custody.kept(connection, bytes.fromhex(done["secret"]))
+            secret = self._custody.kept(bytes.fromhex(done["secret"]))
+            shown = "whsec_" + b64encode(secret).decode()
         except KeyUnknown:
             # Asked again after two rotations: it has no such secret any more.
-            return repository.shown_endpoint(row, int(self._wall())) | {"secret": None}
-        shown = "whsec_" + b64encode(secret).decode()
+            shown = None
         return repository.shown_endpoint(row, int(self._wall())) | {"secret": shown}

@@ -34,9 +34,11 @@ from indexer.queries.merchants import (
     MerchantPosition,
     MerchantRow,
     MerchantsOverview,
+    Registered,
     merchant_position,
     merchant_standing,
     merchants_overview,
+    registered_above,
 )
 from indexer.queries.network import Head, NetworkOverview, head, network_overview
 from indexer.queries.reversals import (
@@ -74,6 +76,7 @@ __all__ = [
     "NetworkOverview",
     "OrderEffects",
     "Redemption",
+    "Registered",
     "coalition",
     "effects_since",
     "epoch_of_issue",
@@ -94,4 +97,5 @@ __all__ = [
     "network_overview",
     "order_effects",
     "redemption",
+    "registered_above",
 ]

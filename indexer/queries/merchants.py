@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import Final
 
@@ -91,6 +92,38 @@ def merchant_position(
         credit_limit=row.credit_limit,
         as_of_block=now.as_of_block,
         as_of_time=now.as_of_time,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """A merchant as the chain registers it; `till_keys` are those that may sign now."""
+
+    merchant: int
+    owner: Address
+    status: Status
+    profile_hash: Digest
+    till_keys: tuple[Address, ...]
+
+
+def registered_above(conn: Connection, merchant: int) -> tuple[Registered, ...]:
+    """Merchants with higher numbers than `merchant` at the head, by number. Raises MirrorEmpty."""
+    now = moment(conn)
+    keys: defaultdict[int, list[Address]] = defaultdict(list)
+    tills = latest_versions(t.till_keys, now.before_id)
+    for row in conn.execute(tills.where(t.till_keys.c.merchant > merchant)):
+        if row.active:
+            keys[row.merchant].append(address_of(bytes(row.key)))
+    rows = latest_versions(t.merchants, now.before_id).where(t.merchants.c.merchant > merchant)
+    return tuple(
+        Registered(
+            merchant=row.merchant,
+            owner=address_of(bytes(row.owner)),
+            status=Status(row.status),
+            profile_hash=digest_of(bytes(row.profile_hash)),
+            till_keys=tuple(sorted(keys[row.merchant])),
+        )
+        for row in conn.execute(rows.order_by(t.merchants.c.merchant))
     )
 
 

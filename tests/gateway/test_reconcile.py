@@ -4,26 +4,25 @@ then every order counts once, also those that the backup does not know.
 
 from __future__ import annotations
 
-import shutil
-import sqlite3
+import secrets
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from gateway.app import make_app
-from gateway.codes import SlotState, State
+from gateway.codes import State
+from gateway.custody.masters import LocalMaster
 from gateway.errors import BookBehindChain, Closed, ReorgBelowFinality
-from gateway.model import Accepted, NewMerchant, NewOrder, OrderKind
+from gateway.model import Accepted, NewMerchant, NewOrder, OrderKind, Refused
 from gateway.relay.matching import match
-from gateway.service import Gateway, open_custody
-from gateway.tables import incidents, members, merchants, nonce_slots, orders
-from indexer import audit
+from gateway.tables import incidents, orders
 from tests.gateway.helpers import fresh, serving
 from tests.gateway.node import NodeHouse, open_house
+from tests.gateway.restoring import backup, reconcile, restore, right
 
 
 @pytest.fixture
@@ -37,39 +36,6 @@ def own_house(tmp_path: Path) -> Iterator[NodeHouse]:
     """On a node of its own: what is reorganised below another test's beginning stays so."""
     with open_house(tmp_path, own=True) as found:
         yield found
-
-
-def backup(house: NodeHouse) -> Path:
-    """A consistent copy of the order book, as SQLite's own backup makes it."""
-    copy = house.gateway.settings.data_dir / "backup.db"
-    copy.unlink(missing_ok=True)
-    book = house.gateway.settings.data_dir / "orders.db"
-    with closing(sqlite3.connect(book)) as source, closing(sqlite3.connect(copy)) as target:
-        source.backup(target)
-    return copy
-
-
-def restore(house: NodeHouse, copy: Path) -> None:
-    """The backup instead of the book, and a gateway that starts on it."""
-    house.gateway.stop()
-    book = house.gateway.settings.data_dir / "orders.db"
-    for old in book.parent.glob("orders.db*"):
-        old.unlink()
-    shutil.copy(copy, book)
-    database, custody = open_custody(house.gateway.settings)
-    house.database, house.custody = database, custody
-    before = house.gateway
-    house.gateway = Gateway(
-        before.settings,
-        clock=house.clock,
-        database=database,
-        custody=custody,
-        rpc=before.network.rpc,
-        deployment=before.deployment,
-        mirror=before.mirror,
-        advance_mirror=house.indexer.run_once,
-    )
-    house.gateway.match()
 
 
 def accept(house: NodeHouse, *lines: NewOrder) -> None:
@@ -87,25 +53,6 @@ def redeem(house: NodeHouse, points: int, reference: str) -> NewOrder:
 
 def supply(house: NodeHouse) -> int:
     return int(house.gateway.network.total_supply())
-
-
-def right(house: NodeHouse) -> None:
-    house.settle()
-    states = house.states()
-    assert set(states) == {"final"}, states
-    with house.database.read() as connection:
-        assert connection.execute(select(func.sum(merchants.c.held))).scalar_one() == 0
-        assert connection.execute(select(func.sum(members.c.held))).scalar_one() == 0
-        strangers = select(func.count()).where(nonce_slots.c.state == SlotState.STRANGERS.value)
-        assert connection.execute(strangers).scalar_one() == 0
-    house.indexer.run_once()
-    assert audit.check(house.gateway.mirror, house.node, house.gateway.deployment).holds
-
-
-def reconcile(house: NodeHouse) -> dict[str, object]:
-    content = house.gateway.reconciler.run("the operator").content()
-    house.gateway.match()
-    return content
 
 
 def test_match__entries_and_waiting_orders__each_is_given_out_once_the_oldest_first() -> None:
@@ -207,22 +154,86 @@ def test_reconcile__twice__changes_nothing_more(house: NodeHouse) -> None:
     assert supply(house) == 100
 
 
-@pytest.mark.soak
-def test_reconcile__a_merchant_onboarded_after_the_backup__is_named(house: NodeHouse) -> None:
+def test_reconcile__a_merchant_onboarded_after_the_backup__has_its_keys_again(
+    house: NodeHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
     accept(house, issue(house, 100, "early"))
     house.settle()
     copy = backup(house)
-    florist = house.gateway.onboard_merchants(
-        [NewMerchant("Florist", "florist", deposit=1_000_000)], mine=lambda: house.mine(3)
-    )[0]
-    accept(house, NewOrder(OrderKind.REDEEM, house.ada.id, 40, "flowers", florist.id))
+    # A master key may be in KMS: while it is asked, nobody's transaction waits.
+    open_transactions: list[int] = []
+    for name in ("wrap", "unwrap"):
+        asked = getattr(LocalMaster, name)
+
+        def spy(*given: Any, asked: Any = asked) -> Any:
+            open_transactions.append(house.database.engine.pool.checkedout())  # type: ignore[attr-defined]
+            return asked(*given)
+
+        monkeypatch.setattr(LocalMaster, name, spy)
+    wanted = NewMerchant("Florist", "florist", deposit=1_000_000)
+    florist = house.gateway.onboard_merchants([wanted], mine=lambda: house.mine(3))[0]
+    accept(
+        house,
+        NewOrder(OrderKind.REDEEM, house.ada.id, 40, "flowers", florist.id),
+        NewOrder(OrderKind.ISSUE, house.ben.id, 7, "more flowers", florist.id),
+    )
     house.settle()
     restore(house, copy)
+    with pytest.raises(Closed, match="banyan reconcile"):
+        accept(house, issue(house, 1, "too early"))
     found = reconcile(house)
-    # The member's redemption is known again; the calls that made the florist fill their nonces.
-    assert found["orders_found"] == 1
+    assert found["merchants_found"] == [florist.number]
+    assert found["merchants_unknown"] == []
+    # The member's redemption and the florist's issue are known again; the calls that made the
+    # florist fill their nonces.
+    assert found["orders_found"] == 2
     assert found["nonces_filled"] > 3
     right(house)
+    (_, lost) = house.gateway.merchants()
+    assert (lost.slug, lost.state) == ("found-on-chain-2", "active")
+    # Another one gets another number; named again, it is the one that it was, and funded once.
+    third, again = house.gateway.onboard_merchants(
+        [NewMerchant("Fishmonger", "fish", deposit=5_000), wanted], mine=lambda: house.mine(3)
+    )
+    assert third.number == 3
+    assert again.api_key is not None
+    assert (again.number, again.slug, again.owner, again.till_key) == (
+        florist.number,
+        "florist",
+        florist.owner,
+        florist.till_key,
+    )
+    position = house.gateway.books.position(florist.number)
+    assert position is not None
+    assert position.position == 1_000_000 + 40 * 98 - 7 * 110
+    accept(house, NewOrder(OrderKind.ISSUE, house.ada.id, 9, "roses", again.id))
+    right(house)
+    assert supply(house) == 100 - 40 + 7 + 9
+    assert open_transactions
+    assert set(open_transactions) == {0}
+
+
+def test_reconcile__a_merchant_whose_keys_are_lost__keeps_its_number_and_is_closed(
+    house: NodeHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = backup(house)
+    with monkeypatch.context() as random:
+        # As before there was a seed of keys.
+        random.setattr("gateway.custody.making.derived", lambda *whose: secrets.token_bytes(32))
+        wanted = NewMerchant("Florist", "florist")
+        florist = house.gateway.onboard_merchants([wanted], mine=lambda: house.mine(3))[0]
+    restore(house, copy)
+    found = reconcile(house)
+    assert (found["merchants_found"], found["merchants_unknown"]) == ([], [florist.number])
+    (_, lost) = house.gateway.merchants()
+    assert (lost.number, lost.state, lost.owner) == (2, "closed", florist.owner)
+    (refused,) = house.gateway.accept_many(
+        [NewOrder(OrderKind.ISSUE, house.ada.id, 9, "roses", lost.id)], idempotency_key=fresh("k")
+    )
+    assert isinstance(refused, Refused)
+    assert refused.code == "merchant_not_active"
+    # It is named once, and does not keep the network closed.
+    assert not house.gateway.reconciler.is_behind()
 
 
 def test_reconcile__calls_that_waited_in_the_backup__are_not_made_twice(house: NodeHouse) -> None:

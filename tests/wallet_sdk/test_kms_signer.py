@@ -20,6 +20,7 @@ from wallet_sdk.signers import (
     LocalSigner,
     TransactionSigner,
     kms_client,
+    named_kms_key,
     new_kms_key,
     recover,
 )
@@ -166,6 +167,35 @@ def test_sign__by_kms__is_recovered_to_its_address(kms_region: str) -> None:
         signature = signer.sign(digest)
         assert recover(digest, signature) == signer.address
         assert int.from_bytes(signature[32:64], "big") <= ORDER // 2
+
+
+def test_named_key__asked_again__is_the_same_key(kms_region: str) -> None:
+    client = kms_client(kms_region)
+    tags = {"banyan:purpose": "till"}
+    first = named_kms_key(client, "alias/banyan/test/till/0", tags)
+    assert named_kms_key(client, "alias/banyan/test/till/0", tags) == first
+    assert named_kms_key(client, "alias/banyan/test/till/1", tags) != first
+    assert KmsSigner(first, client).address
+    listed = client.list_resource_tags(KeyId=first)["Tags"]
+    assert listed == [{"TagKey": "banyan:purpose", "TagValue": "till"}]
+
+
+def test_named_key__made_by_another_at_the_same_moment__is_the_others(kms_region: str) -> None:
+    client = kms_client(kms_region)
+    theirs: list[str] = []
+
+    def quicker(**_params: Any) -> None:
+        if not theirs:
+            theirs.append("")
+            theirs[0] = named_kms_key(kms_client(kms_region), "alias/banyan/test/race/0", {})
+
+    client.meta.events.register("before-call.kms.CreateAlias", quicker)
+    mine = named_kms_key(client, "alias/banyan/test/race/0", {})
+    assert [mine] == theirs
+    # The one that was made in vain is on its way out, and so costs nothing for ever.
+    keys = [key["KeyId"] for key in client.list_keys()["Keys"]]
+    states = [client.describe_key(KeyId=key)["KeyMetadata"]["KeyState"] for key in keys]
+    assert states.count("PendingDeletion") == 1
 
 
 def test_address__asked_again__costs_no_question(kms_region: str) -> None:

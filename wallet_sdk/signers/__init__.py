@@ -2,7 +2,7 @@
 
 from wallet_sdk.signers.base import TRANSACTION_GAS_MAX, Signer, TransactionSigner, recover
 from wallet_sdk.signers.hd import HDWallets, new_mnemonic
-from wallet_sdk.signers.kms import KmsSigner, kms_client, new_kms_key
+from wallet_sdk.signers.kms import KmsSigner, kms_client, named_kms_key, new_kms_key
 from wallet_sdk.signers.local import KeystoreSigner, LocalSigner
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "Signer",
     "TransactionSigner",
     "kms_client",
+    "named_kms_key",
     "new_kms_key",
     "new_mnemonic",
     "recover",

@@ -7,6 +7,7 @@ recovery ids are tried against the public key, which is asked for once.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cached_property
 from typing import Any, Final
 
@@ -139,6 +140,41 @@ def new_kms_key(client: Any, tags: Mapping[str, str]) -> str:
     except Exception as error:
         raise translated(error) from None
     return str(made["KeyMetadata"]["Arn"])
+
+
+def named_kms_key(client: Any, alias: str, tags: Mapping[str, str]) -> str:
+    """ARN of the signing key that the alias names; where there is none it is made, and named.
+
+    Asked again, also after a crash or by another process, it gives the same key. Raises
+    SignerError, SignerUnavailable.
+    """
+    found = _named(client, alias)
+    if found is not None:
+        return found
+    made = new_kms_key(client, tags)
+    try:
+        client.create_alias(AliasName=alias, TargetKeyId=made)
+    except Exception as error:
+        if "AlreadyExists" not in str(translated(error)):
+            raise translated(error) from None
+    named = _named(client, alias)
+    if named != made:
+        # Somebody was quicker: theirs is the key of this name, and ours goes.
+        with suppress(Exception):
+            client.schedule_key_deletion(KeyId=made.rpartition("/")[2], PendingWindowInDays=7)
+    if named is None:
+        raise SignerUnavailable(f"{alias} names no key yet")
+    return named
+
+
+def _named(client: Any, alias: str) -> str | None:
+    try:
+        return str(client.describe_key(KeyId=alias)["KeyMetadata"]["Arn"])
+    except Exception as error:
+        meant = translated(error)
+        if meant.message.startswith("NotFound"):
+            return None
+        raise meant from None
 
 
 def translated(error: Exception) -> SignerError:

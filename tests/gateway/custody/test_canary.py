@@ -6,7 +6,6 @@ import io
 import logging
 import pickle
 import traceback
-from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import select, update
@@ -46,11 +45,8 @@ def test_canary__planted_used_and_broken__shows_nowhere(
     row = secrets.c.purpose == "till"
     try:
         with monkeypatch.context() as drawn:
-            drawn.setattr(
-                "gateway.custody.keys.randomness", SimpleNamespace(token_bytes=lambda n: CANARY)
-            )
-            with gateway.database.write() as connection:
-                address = custody.new_key(connection, tenant, Purpose.TILL, NOON)
+            drawn.setattr("gateway.custody.making.derived", lambda *whose: CANARY)
+            address = custody.new_key(tenant, Purpose.TILL, NOON)
         row = secrets.c.address == address_bytes(address)
         signer = custody.signer(address_bytes(address))
         order = Cancel(address, town.baker.number, 1, NOON)

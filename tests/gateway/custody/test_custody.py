@@ -47,8 +47,7 @@ def test_keys__made_once__are_the_same_after_a_restart(
     database: Database, custody: Custody, tmp_path: Path
 ) -> None:
     accounts = custody.network_addresses()
-    with database.write() as connection:
-        till = custody.new_key(connection, "merchant:1", Purpose.TILL, NOON)
+    till = custody.new_key("merchant:1", Purpose.TILL, NOON)
     wallet = custody.member_signer(7).address
     again = Custody(database, MasterRing(database, MasterSources(tmp_path / "secrets")))
     assert again.ensure_network_keys(NOON) == accounts

@@ -50,11 +50,10 @@ class House:
             database, MasterRing(database, sources(folder, MasterKind.FILE)), caps=caps
         )
         self.accounts = self.custody.ensure_network_keys(NOON)
-        with database.write() as connection:
-            self.till, self.owner = (
-                self.custody.new_key(connection, "merchant:1", purpose, NOON)
-                for purpose in (Purpose.TILL, Purpose.OWNER)
-            )
+        self.till, self.owner = (
+            self.custody.new_key("merchant:1", purpose, NOON)
+            for purpose in (Purpose.TILL, Purpose.OWNER)
+        )
         self.ada = self.custody.member_signer(1)
 
     def bind(self) -> House:
@@ -254,8 +253,7 @@ def test_cap__of_money__counts_the_price_of_a_point(database: Database, tmp_path
 
 def test_cap__of_one_merchant__leaves_the_others_alone(database: Database, tmp_path: Path) -> None:
     house = House(database, tmp_path, Caps(till_points=250)).bind()
-    with database.write() as connection:
-        florist = house.custody.new_key(connection, "merchant:2", Purpose.TILL, NOON)
+    florist = house.custody.new_key("merchant:2", Purpose.TILL, NOON)
     house.sign(issue(250))
     house.sign(issue(250, merchant=2), by=florist)
 

@@ -37,8 +37,7 @@ def ring(database: Database, tmp_path: Path) -> MasterRing:
 
 
 def sealed_and_opened(database: Database, ring: MasterRing, secret: bytes) -> bytes:
-    with database.write() as connection:
-        sealed = ring.seal(connection, secret, PLACE)
+    sealed = ring.seal(secret, PLACE)
     return ring.open(sealed, PLACE)
 
 
@@ -179,8 +178,7 @@ def test_envelope__of_version_1__still_opens_and_is_rewrapped_to_version_2() -> 
 
 
 def test_seal__twice__is_unlike(database: Database, ring: MasterRing) -> None:
-    with database.write() as connection:
-        assert ring.seal(connection, b"s", PLACE) != ring.seal(connection, b"s", PLACE)
+    assert ring.seal(b"s", PLACE) != ring.seal(b"s", PLACE)
 
 
 # ---- a passphrase
@@ -206,8 +204,7 @@ def test_passphrase__wrong__is_refused_and_right_opens(database: Database, tmp_p
     made = sources(tmp_path, MasterKind.PASSPHRASE, passphrase_file=old)
     ring = MasterRing(database, made)
     ring.ensure(NOON)
-    with database.write() as connection:
-        sealed = ring.seal(connection, b"s" * 32, PLACE)
+    sealed = ring.seal(b"s" * 32, PLACE)
     wrong = MasterRing(database, sources(tmp_path, MasterKind.PASSPHRASE, passphrase_file=new))
     with pytest.raises(MasterKeyUnsafe, match="no passphrase fits master key 1"):
         wrong.ensure(NOON)
@@ -247,8 +244,7 @@ def test_kms__row_moved_to_another_tenant__is_refused_by_kms(
     _, made = in_kms(tmp_path, kms_region)
     ring = MasterRing(database, made)
     ring.ensure(NOON)
-    with database.write() as connection:
-        sealed = ring.seal(connection, b"s" * 32, PLACE)
+    sealed = ring.seal(b"s" * 32, PLACE)
     assert ring.open(sealed, PLACE) == b"s" * 32
     moved = Place("merchant:2", "till", b"\x11" * 20)
     with pytest.raises(SecretDamaged):
@@ -276,8 +272,8 @@ def test_kms__not_to_be_reached__may_be_asked_again(
             raise ConnectionError("nobody there")
 
     silent = sources(tmp_path, MasterKind.KMS, kms=Silent)
-    with database.write() as connection, pytest.raises(NotReady, match="cannot be asked"):
-        MasterRing(database, silent).seal(connection, b"s", PLACE)
+    with pytest.raises(NotReady, match="cannot be asked"):
+        MasterRing(database, silent).seal(b"s", PLACE)
 
 
 def test_kms__keys_of_a_purpose_made_there__sign_and_never_lie_in_the_database(
@@ -287,8 +283,7 @@ def test_kms__keys_of_a_purpose_made_there__sign_and_never_lie_in_the_database(
     ring = MasterRing(database, made)
     custody = Custody(database, ring, in_kms=frozenset({Purpose.TILL, Purpose.RELAYER}))
     custody.ensure_network_keys(NOON)
-    with database.write() as connection:
-        custody.new_key(connection, "merchant:7", Purpose.TILL, NOON)
+    custody.new_key("merchant:7", Purpose.TILL, NOON)
     with database.read() as connection:
         rows = {r.purpose: r for r in connection.execute(tables.secrets.select())}
     assert rows["till"].kms_key
@@ -307,11 +302,9 @@ def test_kms__row_that_names_another_key__signs_nothing(
     custody = Custody(database, MasterRing(database, made), in_kms=frozenset({Purpose.TILL}))
     custody.ensure_network_keys(NOON)
     custody.bind(deployment(), SetClock(), lambda at: 110)
-    with database.write() as connection:
-        first, second = (
-            address_bytes(custody.new_key(connection, "merchant:7", Purpose.TILL, NOON))
-            for _ in range(2)
-        )
+    first, second = (
+        address_bytes(custody.new_key("merchant:7", Purpose.TILL, NOON)) for _ in range(2)
+    )
     cancel = Cancel(address_of(first), 7, 1, NOON)
     digest, signature = custody.signer(first).sign_order(cancel)
     assert recover(digest, signature) == address_of(first)

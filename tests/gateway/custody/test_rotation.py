@@ -20,6 +20,7 @@ from gateway import tables
 from gateway.cli import app
 from gateway.custody import Custody, MasterKind, MasterRing, MasterSources, Purpose, rotation
 from gateway.custody.envelope import header
+from gateway.custody.making import undisturbed
 from gateway.database import Database, migrate
 from gateway.errors import MasterKeyUnsafe
 from tests.gateway.custody.support import deployment, phrase_file, sources
@@ -46,12 +47,15 @@ def custody_of(database: Database, made: MasterSources) -> Custody:
     return found
 
 
-def tills(custody: Custody, database: Database, first: int, count: int) -> dict[int, str]:
-    with database.write() as connection:
-        return {
-            n: custody.new_key(connection, f"merchant:{n}", Purpose.TILL, NOON)
-            for n in range(first, first + count)
-        }
+def tills(custody: Custody, first: int, count: int) -> dict[int, str]:
+    """In one commit, where nothing comes in between."""
+
+    def once() -> dict[int, str]:
+        made = {n: custody.make(f"merchant:{n}", Purpose.TILL) for n in range(first, first + count)}
+        with custody._database.write() as connection:
+            return {n: custody.store(connection, key, NOON) for n, key in made.items()}
+
+    return undisturbed(once)
 
 
 def all_sign(database: Database, made: MasterSources, keys: dict[int, str]) -> None:
@@ -80,7 +84,7 @@ def test_rotate__old_passphrase_gone__changes_nothing(database: Database, tmp_pa
     old, new = phrase_file(tmp_path, "old"), phrase_file(tmp_path, "new")
     kind = MasterKind.PASSPHRASE
     custody = custody_of(database, sources(tmp_path, kind, passphrase_file=old))
-    keys = tills(custody, database, 1, 3)
+    keys = tills(custody, 1, 3)
     ring = MasterRing(database, sources(tmp_path, kind, passphrase_file=new))
     with pytest.raises(MasterKeyUnsafe, match="no passphrase fits master key 1"):
         rotation.rotate(database, ring, NOON)
@@ -96,7 +100,7 @@ def test_rotate__a_damaged_secret__stops_and_keeps_the_old_key(
 ) -> None:
     made = sources(tmp_path, MasterKind.FILE)
     custody = custody_of(database, made)
-    address = tills(custody, database, 1, 1)[1]
+    address = tills(custody, 1, 1)[1]
     damaged = b"\x01" + bytes(120)
     with database.write() as connection:
         connection.execute(
@@ -105,7 +109,7 @@ def test_rotate__a_damaged_secret__stops_and_keeps_the_old_key(
             .values(sealed=damaged)
         )
     opened, wrong = rotation.check(database, custody.ring)
-    assert opened == 9
+    assert opened == 10
     assert len(wrong) == 1
     assert address.lower() in wrong[0]
     with pytest.raises(Exception, match="does not open"):
@@ -120,11 +124,11 @@ def test_rotate__from_file_to_passphrase_to_kms__opens_under_the_last_alone(
     database: Database, tmp_path: Path, kms_region: str
 ) -> None:
     custody = custody_of(database, sources(tmp_path, MasterKind.FILE))
-    keys = tills(custody, database, 1, 4)
+    keys = tills(custody, 1, 4)
     phrase = phrase_file(tmp_path, "old")
     passphrase = sources(tmp_path, MasterKind.PASSPHRASE, passphrase_file=phrase)
     done = rotation.rotate(database, MasterRing(database, passphrase), NOON)
-    assert (done.active, done.retired, done.rewrapped) == (2, 1, 13)
+    assert (done.active, done.retired, done.rewrapped) == (2, 1, 14)
     # The old key is not needed any more, by nobody.
     shutil.rmtree(tmp_path / "secrets")
     all_sign(database, passphrase, keys)
@@ -156,14 +160,14 @@ def test_rotate__while_keys_are_made_and_used__misses_none(
     database: Database, tmp_path: Path
 ) -> None:
     made = sources(tmp_path, MasterKind.FILE)
-    keys = tills(custody_of(database, made), database, 1, 60)
+    keys = tills(custody_of(database, made), 1, 60)
     stopping, failures = threading.Event(), []
 
     def making() -> None:
         custody = custody_of(database, made)
         number = 1_000
         while not stopping.is_set():
-            keys.update(tills(custody, database, number, 1))
+            keys.update(tills(custody, number, 1))
             number += 1
             time.sleep(0.002)
 
@@ -186,7 +190,7 @@ def test_rotate__while_keys_are_made_and_used__misses_none(
     assert failures == []
     assert len(keys) > 60, "no key was made meanwhile"
     opened, wrong = rotation.check(database, rotator)
-    assert (opened, wrong) == (len(keys) + 9, [])
+    assert (opened, wrong) == (len(keys) + 10, [])
     with database.read() as connection:
         sealed = connection.execute(select(tables.secrets.c.sealed)).scalars().all()
     assert {bytes(s)[:3] for s in sealed} == {header(3)}
@@ -207,7 +211,7 @@ def test_rotate__killed__goes_on_where_it_stopped(tmp_path: Path, fault: str, be
     migrate(database)
     made = sources(tmp_path, MasterKind.FILE)
     custody = custody_of(database, made)
-    keys = tills(custody, database, 1, 90)
+    keys = tills(custody, 1, 90)
     killed = subprocess.run(
         [sys.executable, "-c", ROTATING, url, str(tmp_path / "secrets")],
         env=os.environ | {"FAULT": fault, "PYTHONPATH": str(ROOT)},
@@ -215,18 +219,18 @@ def test_rotate__killed__goes_on_where_it_stopped(tmp_path: Path, fault: str, be
     )
     assert killed.returncode == -signal.SIGKILL
     assert states(custody) == {1: "retiring", 2: "active"}
-    assert rotation.left(database, 2) == 99 - before
+    assert rotation.left(database, 2) == 100 - before
     # Both masters are alive: old keys open, new ones are made.
     all_sign(database, made, keys)
-    keys |= tills(custody, database, 1_000, 1)
+    keys |= tills(custody, 1_000, 1)
     result = CliRunner().invoke(app, ["keys", "rotate", "--data", str(tmp_path), "--json"])
     assert result.exit_code == 0, result.output
-    assert f'"rewrapped": {99 - before}' in result.output
+    assert f'"rewrapped": {100 - before}' in result.output
     assert states(custody) == {1: "retired", 2: "active"}
     (tmp_path / "secrets" / "master.key").unlink()
     all_sign(database, made, keys)
     result = CliRunner().invoke(app, ["keys", "check", "--data", str(tmp_path), "--json"])
-    assert result.output == '{"opened": 100, "wrong": []}\n'
+    assert result.output == '{"opened": 101, "wrong": []}\n'
     database.close()
 
 

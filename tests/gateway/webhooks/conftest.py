@@ -15,13 +15,13 @@ import pytest
 from sqlalchemy import select
 
 from gateway.custody import Custody
+from gateway.idempotency import Asked
 from gateway.model import Accepted, NewOrder, OrderKind
 from gateway.orders.answers import Answer
 from gateway.orders.known import Request, hash_of
 from gateway.tables import webhook_deliveries, webhook_endpoints
 from gateway.webhooks import events
 from gateway.webhooks.delivery import Deliverer
-from gateway.webhooks.once import Asked
 from gateway.webhooks.service import Webhooks
 from gateway.webhooks.targets import TargetRules
 from gateway.webhooks.transport import Line

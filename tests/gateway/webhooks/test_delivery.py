@@ -281,7 +281,7 @@ def test_claim__end_point_that_keeps_failing__is_probed_by_one_at_a_time(
     assert desk.endpoint().failures >= queue.FAILING_AFTER
     desk.wall.time += 3_600
     with desk.house.database.write() as connection:
-        jobs = queue.claim(connection, desk.custody, int(desk.wall.time), {}, 100, Random(1))
+        jobs, _ = queue.claim(connection, desk.custody, int(desk.wall.time), {}, 100, Random(1))
     assert len(jobs) == 1
 
 
@@ -292,7 +292,7 @@ def test_store__result_of_a_holder_that_froze__changes_nothing(
     desk.issue()
     database, now = desk.house.database, int(desk.wall.time)
     with database.write() as connection:
-        (frozen,) = queue.claim(connection, desk.custody, now, {}, 10, Random(1))
+        (frozen,), _ = queue.claim(connection, desk.custody, now, {}, 10, Random(1))
     # While it is frozen its lease runs out, and another one delivers.
     desk.wall.time += queue.LEASE_S
     (row,) = desk.deliver(all_are(DELIVERED))
@@ -310,7 +310,7 @@ def test_claim__leased_by_somebody__is_left_until_the_lease_ends(
     database, now = desk.house.database, int(desk.wall.time)
     for later, expected in ((0, 1), (0, 0), (queue.LEASE_S - 1, 0), (queue.LEASE_S, 1)):
         with database.write() as connection:
-            jobs = queue.claim(connection, desk.custody, now + later, {}, 10, Random(1))
+            jobs, _ = queue.claim(connection, desk.custody, now + later, {}, 10, Random(1))
         assert len(jobs) == expected
 
 
