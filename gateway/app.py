@@ -14,6 +14,7 @@ from gateway.gate import Gated
 from gateway.members import endpoints as members
 from gateway.merchants import endpoints as merchants
 from gateway.metrics import CONTENT_TYPE, Metrics
+from gateway.model import LINES_MAX
 from gateway.observe import requests
 from gateway.observe.readiness import OK, Kept
 from gateway.orders import endpoints as orders
@@ -47,7 +48,7 @@ def make_app(gateway: Gateway, pages: Sequence[APIRouter] = ()) -> FastAPI:
         openapi_url="/v1/openapi.json",
     )
     app.state.gateway = gateway
-    app.state.key_ring = KeyRing(gateway.database, _limits_of(gateway))
+    app.state.key_ring = KeyRing(gateway.database, *_limits_of(gateway))
     app.state.metrics = Metrics(gateway)
     app.state.readiness = Kept(gateway)
     app.add_middleware(BodyLimit)
@@ -70,13 +71,18 @@ def make_app(gateway: Gateway, pages: Sequence[APIRouter] = ()) -> FastAPI:
     return app
 
 
-def _limits_of(gateway: Gateway) -> RateLimits:
-    def rate(per_s: float) -> Rate:
-        return Rate(per_s, max(2 * per_s, 1))
+def _limits_of(gateway: Gateway) -> tuple[RateLimits, RateLimits]:
+    """Of requests, and of lines of bulk requests."""
 
-    settings = gateway.settings
-    return RateLimits(
-        gateway.database, rate(settings.requests_per_s), rate(settings.member_requests_per_s)
+    def rate(per_s: float, least: float = 1) -> Rate:
+        return Rate(per_s, max(2 * per_s, least))
+
+    settings, database = gateway.settings, gateway.database
+    # The largest bulk passes a key that has rested, however few lines a second it may send.
+    lines = rate(settings.bulk_lines_per_s, LINES_MAX)
+    return (
+        RateLimits(database, rate(settings.requests_per_s), rate(settings.member_requests_per_s)),
+        RateLimits(database, lines, lines),
     )
 
 

@@ -1,8 +1,8 @@
-"""What endpoints are handed: the gateway of this process."""
+"""What endpoints are handed: the gateway of this process, the cursor of a page."""
 
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends, Query, Request
 
 from gateway.service import Gateway
 
@@ -14,3 +14,8 @@ async def gateway_of(request: Request) -> Gateway:
 
 
 TheGateway = Annotated[Gateway, Depends(gateway_of)]
+
+Cursor = Annotated[
+    str | None,
+    Query(max_length=200, description="`next_cursor` of the page before; none: the first page."),
+]

@@ -8,6 +8,7 @@
         │   ├── PurchaseInvalid       422  amount or currency do not fit the merchant's earn rule
         │   ├── TooManyLines          422  more than 10,000 lines in one request
         │   ├── WebhookUrlRefused     422  no URL, or one that webhooks do not go to
+        │   ├── CursorInvalid         400  a page cursor that this list has not given out
         │   ├── IdempotencyKeyMissing 400
         │   └── IdempotencyKeyReused  422  same key, other body
         ├── Unauthenticated           401
@@ -39,6 +40,7 @@
         │   ├── TooManyWebhookEndpoints 409
         │   └── WebhookEndpointOff    409  switched off, or gone; switch it on first
         ├── NotReady                  503  the chain or the mirror cannot be asked now; try again
+        │   ├── NetworkNotBegun       503  before the first epoch nothing is issued
         │   ├── LeaseLost             503  another process does this work now
         │   └── Closed                503  an incident keeps this closed until somebody acts
         ├── SettingsWrong             500  a setting that cannot be followed; said at start
@@ -100,6 +102,13 @@ class TooManyLines(InvalidRequest):
     """One request carries at most 10,000 lines, so that one commit stays well under a second."""
 
     code = "too_many_lines"
+
+
+class CursorInvalid(InvalidRequest):
+    """A page cursor that this list has not given out to you: begin at the first page."""
+
+    code = "cursor_invalid"
+    status = 400
 
 
 class IdempotencyKeyMissing(InvalidRequest):
@@ -304,6 +313,12 @@ class NotReady(GatewayError):
 
     code = "not_ready"
     status = 503
+
+
+class NetworkNotBegun(NotReady):
+    """Network time lies before the first epoch: nothing can be issued until `begins_at`."""
+
+    code = "network_not_begun"
 
 
 class SettingsWrong(GatewayError):

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.books import Effect, Head, Position, Redemption, Window
-from gateway.errors import NotReady
+from gateway.errors import NetworkNotBegun, NotReady
 from indexer import queries
 from indexer.errors import MirrorEmpty
 from wallet_sdk.contracts import Deployment, Network, Terms
@@ -138,7 +138,7 @@ class MirrorBooks:
             epoch=epoch,
             buckets={each.epoch: each.points for each in held.by_epoch},
             cap_left=max(cap - issued.returned, 0),
-            open=epoch <= schedule.epoch_at(at) <= epoch + 1,
+            open=epoch <= self._epoch_at(at) <= epoch + 1,
             ends_at=schedule.start(epoch + 2),
         )
 
@@ -154,11 +154,20 @@ class MirrorBooks:
 
     def issue_price(self, at: int) -> int:
         """Face value + the dearer issue fee of the epochs at `at` and at the order's deadline."""
-        schedule = self._network.deployment.schedule
-        epochs = {schedule.epoch_at(at), schedule.epoch_at(at + self._order_ttl_s)}
+        epochs = {self._epoch_at(at), self._epoch_at(at + self._order_ttl_s)}
         return self._network.deployment.face_value + max(
             self._terms_of(e).issue_fee for e in epochs
         )
+
+    def _epoch_at(self, at: int) -> int:
+        """The epoch of this second. Raises NetworkNotBegun."""
+        schedule = self._network.deployment.schedule
+        if at < schedule.first_start:
+            raise NetworkNotBegun(
+                f"the network's first epoch begins at {schedule.first_start}, it is {at}",
+                begins_at=schedule.first_start,
+            )
+        return schedule.epoch_at(at)
 
     def _return_cap_bps(self) -> int:
         # Fixed in the contract's code.

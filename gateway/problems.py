@@ -14,7 +14,6 @@ from starlette.routing import Match
 
 from gateway.database import UNUSABLE
 from gateway.errors import GatewayError, NotReady
-from indexer.errors import CursorInvalid
 from wallet_sdk.errors import BanyanError
 
 log = logging.getLogger(__name__)
@@ -85,10 +84,6 @@ def install(app: FastAPI) -> None:
             log.error("%s: %s", error.code, error.message)
             return problem(error.status, error.code, "something here is broken; it is being noted")
         return of_error(error)
-
-    @app.exception_handler(CursorInvalid)
-    async def _cursor(_request: Request, error: CursorInvalid) -> Response:
-        return problem(422, error.code, error.message)
 
     @app.exception_handler(BanyanError)
     async def _broken(_request: Request, error: BanyanError) -> Response:

@@ -14,6 +14,7 @@ from sqlalchemy import Engine, func, select
 
 from gateway.clock import NetworkClock, WallClock
 from gateway.codes import STATE_WORDS
+from gateway.cursors import Seal
 from gateway.custody import Caps, Custody, MasterKind, MasterRing, MasterSources
 from gateway.database import Database, migrate
 from gateway.errors import CallFailed, NotReady, TooManyLines
@@ -129,6 +130,7 @@ class Gateway:
         # A network from before there was a seed of keys: backups are to have it from now on.
         custody.ensure_seeds(clock.now())
         self.once = Once(database, clock)
+        self.cursors = Seal(custody.cursor_key)
         self.merchants_room = Merchants(database, custody, self.network, self.books, clock)
         self.members_room = Members(database, custody, clock)
         self._advance_mirror = advance_mirror

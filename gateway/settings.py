@@ -96,6 +96,14 @@ class Settings(FromEnvironment):
             "once. More are told to come back (429)."
         ),
     )
+    bulk_lines_per_s: float = Field(
+        default=50_000,
+        gt=0,
+        description=(
+            "Lines of bulk requests a second that one API key may send, over all processes; twice "
+            "as many (10,000 at least) at once."
+        ),
+    )
     member_requests_per_s: float = Field(
         default=10, gt=0, description="The same for keys of members."
     )

@@ -31,7 +31,7 @@ SECTIONS = (
         "Chain, fees and the relay",
         ("finality", "fee_", "tip_", "bump_", "relay", "lease_", "order_", "gas_"),
     ),
-    ("Accepting", ("group_", "queue_", "requests_", "member_")),
+    ("Accepting", ("group_", "queue_", "requests_", "bulk_", "member_")),
     ("Webhooks", ("webhook",)),
     ("Logs, traces, readiness", ("log_", "otel_", "ready_")),
     ("Pages", ("currency_", "time_zone")),

@@ -15,10 +15,9 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from gateway import strict  # noqa: E402
-from gateway.errors import GatewayError  # noqa: E402
+from gateway.errors import GatewayError, LeaseLost, NotReady  # noqa: E402
 from gateway.orders.repository import FAILURES  # noqa: E402
 from gateway.problems import FRAMEWORK_CODES, OTHER_CODES  # noqa: E402
-from indexer.errors import CursorInvalid  # noqa: E402
 
 TARGET = ROOT / "docs" / "ERRORS.md"
 
@@ -56,10 +55,10 @@ def rows() -> list[tuple[int, str, str]]:
     found: dict[str, tuple[int, str]] = {
         **{code: (status, meaning) for status, (code, meaning) in FRAMEWORK_CODES.items()},
         **{code: (status, meaning) for code, (status, meaning) in OTHER_CODES.items()},
-        "cursor_invalid": (422, _first(CursorInvalid)),
     }
     for kind in _kinds(GatewayError):
-        if kind.status < 500 or kind.code in ("not_ready",):
+        # Of 5xx what a client can meet; the others leave as `internal`.
+        if kind.status < 500 or (issubclass(kind, NotReady) and kind is not LeaseLost):
             found[kind.code] = (kind.status, _first(kind))
     return sorted((status, code, meaning) for code, (status, meaning) in found.items())
 

@@ -69,9 +69,11 @@ class Principal:
 class KeyRing:
     """API keys by their text. Knows each for a few seconds, so that a request costs no query."""
 
-    def __init__(self, database: Database, limits: RateLimits) -> None:
+    def __init__(self, database: Database, limits: RateLimits, lines: RateLimits) -> None:
+        """`limits` counts requests, `lines` those of bulk requests."""
         self._database = database
         self.limits = limits
+        self.lines = lines
         self._strangers = RateLimits.of_process(STRANGERS)
         self._seen: dict[str, tuple[float, Principal]] = {}
 
@@ -101,6 +103,15 @@ class KeyRing:
         wait_s = self.limits.take(principal.key_id, principal.role)
         if wait_s is None:
             wait_s = await run_in_threadpool(self.limits.fetch, principal.key_id, principal.role)
+        if wait_s:
+            raise _too_often(wait_s)
+
+    async def count_lines(self, principal: Principal, many: int) -> None:
+        """Takes a token for each line of a bulk request. Raises RateLimited."""
+        name = f"{principal.key_id} lines"
+        wait_s = self.lines.take(name, principal.role, many)
+        if wait_s is None:
+            wait_s = await run_in_threadpool(self.lines.fetch, name, principal.role, many)
         if wait_s:
             raise _too_often(wait_s)
 

@@ -1,6 +1,6 @@
 """API keys over HTTP: an owner keeps its merchant's, the operator the network's."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 from sqlalchemy import Connection
@@ -12,7 +12,7 @@ from gateway.auth.dependencies import Key, MayKeepKeys
 from gateway.auth.keys import OF_MERCHANT, OF_NETWORK, Role, check_scopes
 from gateway.auth.rotation import rotate_key
 from gateway.auth.schemas import ApiKeyBody, KeyLine, KeyPage, KeyRevoked, NewApiKey
-from gateway.dependencies import TheGateway
+from gateway.dependencies import Cursor, TheGateway
 from gateway.errors import InvalidRequest
 from gateway.idempotency import Answer
 from gateway.strict import StrictRoute
@@ -24,19 +24,23 @@ router = APIRouter(prefix="/v1/api-keys", tags=["keys"], route_class=StrictRoute
 
 @router.get("", summary="API keys, newest first")
 async def list_keys(
+    request: Request,
     who: MayKeepKeys,
     gateway: TheGateway,
-    cursor: Annotated[str | None, Query(max_length=40)] = None,
+    cursor: Cursor = None,
     limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = 50,
 ) -> KeyPage:
     """Your merchant's keys (the operator's: all but members'), without their secrets."""
 
-    def read() -> tuple[list[dict[str, Any]], str | None]:
+    def read() -> KeyPage:
+        path = request.scope["path"]
+        from_ = gateway.cursors.opened(cursor, path, who.tenant)
         with gateway.database.read() as connection:
-            return repository.page(connection, who.tenant, cursor=cursor, limit=limit)
+            found, after = repository.page(connection, who.tenant, cursor=from_, limit=limit)
+        next_cursor = gateway.cursors.sealed(after, path, who.tenant)
+        return KeyPage(api_keys=[KeyLine(**line) for line in found], next_cursor=next_cursor)
 
-    found, after = await run_in_threadpool(read)
-    return KeyPage(api_keys=[KeyLine(**line) for line in found], next_cursor=after)
+    return await run_in_threadpool(read)
 
 
 @router.post("", status_code=201, response_model=ApiKeyBody, summary="A fresh API key")

@@ -51,6 +51,12 @@ class _Bucket:
     at: float
 
 
+def _supply(bucket: _Bucket | None, now: float) -> float:
+    """Tokens that a process has fetched and not used yet."""
+    fresh = bucket is not None and now - bucket.at < SUPPLY_KEPT_S
+    return bucket.tokens if bucket is not None and fresh else 0
+
+
 class RateLimits:
     """Counts requests by key. Thread safe."""
 
@@ -71,15 +77,19 @@ class RateLimits:
         """One bucket a name, in this process alone."""
         return cls(None, rate, rate)
 
-    def take(self, name: str, role: Role) -> float | None:
-        """0: go on. Seconds to wait where the key has asked too often. None: ask `fetch`."""
+    def take(self, name: str, role: Role, many: int = 1) -> float | None:
+        """0: go on. Seconds to wait where the key has asked too often. None: ask `fetch`.
+
+        `many`: tokens that it costs, at most the burst.
+        """
         rate = self.rate_of(role)
         now = time.monotonic()
         with self._lock:
             bucket = self._buckets.get(name)
             if self._database is not None:
-                if bucket is not None and bucket.tokens >= 1 and now - bucket.at < SUPPLY_KEPT_S:
-                    bucket.tokens -= 1
+                if _supply(bucket, now) >= many:
+                    assert bucket is not None
+                    bucket.tokens -= many
                     return 0
                 return None
             if bucket is None:
@@ -88,23 +98,26 @@ class RateLimits:
                 bucket = self._buckets[name] = _Bucket(rate.burst, now)
             bucket.tokens = min(rate.burst, bucket.tokens + (now - bucket.at) * rate.per_s)
             bucket.at = now
-            if bucket.tokens < 1:
-                return (1 - bucket.tokens) / rate.per_s
-            bucket.tokens -= 1
+            if bucket.tokens < many:
+                return (many - bucket.tokens) / rate.per_s
+            bucket.tokens -= many
             return 0
 
-    def fetch(self, name: str, role: Role) -> float:
-        """Fetches a supply from the shared bucket and takes one token of it.
+    def fetch(self, name: str, role: Role, many: int = 1) -> float:
+        """Fetches a supply from the shared bucket and takes `many` tokens of it.
 
         0, or the seconds to wait. Raises what the database raises.
         """
         with self._fetching[hash(name) % FETCHES_AT_ONCE]:
             # Who waited may find what the one before has fetched.
-            found = self.take(name, role)
-            return self._fetch(name, self.rate_of(role)) if found is None else found
+            found = self.take(name, role, many)
+            return self._fetch(name, self.rate_of(role), many) if found is None else found
 
-    def _fetch(self, name: str, rate: Rate) -> float:
-        supply = max(1, math.floor(rate.per_s * SUPPLY_S))
+    def _fetch(self, name: str, rate: Rate, many: int) -> float:
+        with self._lock:
+            left = _supply(self._buckets.get(name), time.monotonic())
+        needed = many - math.floor(left)
+        supply = max(needed, math.floor(rate.per_s * SUPPLY_S))
         assert self._database is not None
         with self._database.write() as connection:
             # The row stays locked to the end, so two processes take one after the other; the
@@ -112,13 +125,13 @@ class RateLimits:
             values = {"name": name, "burst": rate.burst, "per_s": rate.per_s}
             tokens = float(connection.execute(_REFILL, values).scalar_one())
             taken = min(supply, math.floor(tokens))
-            if taken < 1:
-                return (1 - tokens) / rate.per_s
+            if taken < needed:
+                return (needed - tokens) / rate.per_s
             connection.execute(_TAKE, {"name": name, "taken": taken})
         with self._lock:
             if len(self._buckets) >= KEYS_MAX:
                 self._buckets.clear()
-            self._buckets[name] = _Bucket(taken - 1, time.monotonic())
+            self._buckets[name] = _Bucket(left + taken - many, time.monotonic())
         return 0
 
     def rate_of(self, role: Role) -> Rate:

@@ -142,6 +142,13 @@ class Custody(KeyMaker):
         salt = hmac.digest(salt_key, public_id, "sha256")[:16]
         return hashlib.sha256(salt + reference.encode()).digest()
 
+    def cursor_key(self) -> bytes:
+        """What page cursors are sealed with, alike in all processes.
+
+        Raises CustodyError, NotReady.
+        """
+        return hmac.digest(self._seed_of_keys(), b"banyan cursors", "sha256")
+
     def check(self) -> None:
         """Whether keys can be opened now. Raises CustodyError, NotReady."""
         with self._database.read() as connection:

@@ -17,7 +17,7 @@ from gateway.auth.dependencies import (
 )
 from gateway.auth.keys import Role
 from gateway.auth.schemas import ApiKeyBody, NewMemberKey
-from gateway.dependencies import TheGateway
+from gateway.dependencies import Cursor, TheGateway
 from gateway.idempotency import Answer
 from gateway.members.schemas import (
     BalanceBody,
@@ -59,15 +59,23 @@ async def create(
 
 @router.get("", summary="Members, newest first")
 async def list_members(
-    _who: MayListMembers,
+    request: Request,
+    who: MayListMembers,
     gateway: TheGateway,
     external_id: Annotated[str | None, Query(max_length=EXTERNAL_ID_LENGTH_MAX)] = None,
-    cursor: Annotated[str | None, Query(max_length=40)] = None,
+    cursor: Cursor = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
 ) -> MemberPage:
     """All members, or the one of an external id."""
-    found, after = await run_in_threadpool(gateway.members_room.page, external_id, cursor, limit)
-    return MemberPage(members=[_shown(member) for member in found], next_cursor=after)
+
+    def read() -> MemberPage:
+        path = request.scope["path"]
+        from_ = gateway.cursors.opened(cursor, path, who.tenant)
+        found, after = gateway.members_room.page(external_id, from_, limit)
+        next_cursor = gateway.cursors.sealed(after, path, who.tenant)
+        return MemberPage(members=[_shown(member) for member in found], next_cursor=next_cursor)
+
+    return await run_in_threadpool(read)
 
 
 @router.post(
@@ -128,9 +136,10 @@ async def balance(member_id: str, who: MayReadMembers, gateway: TheGateway) -> B
 @router.get("/{member_id}/history", summary="How it came to be")
 async def history(
     member_id: str,
+    request: Request,
     who: MayReadMembers,
     gateway: TheGateway,
-    cursor: Annotated[str | None, Query(max_length=40)] = None,
+    cursor: Cursor = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
 ) -> HistoryBody:
     """Movements, newest first. A merchant sees which of them were its own, of others only that
@@ -141,7 +150,9 @@ async def history(
 
     def read() -> HistoryBody:
         member = gateway.member(member_id)
-        found = gateway.books.history(member.address, cursor, limit)
+        path = request.scope["path"]
+        from_ = gateway.cursors.opened(cursor, path, who.tenant)
+        found = gateway.books.history(member.address, from_, limit)
         names = {m.number: m.id for m in gateway.merchants()}
         lines = [
             HistoryLineBody(
@@ -156,7 +167,9 @@ async def history(
             for line in found.lines
         ]
         return HistoryBody(
-            lines=lines, next_cursor=found.next_cursor, as_of_block=found.as_of_block
+            lines=lines,
+            next_cursor=gateway.cursors.sealed(found.next_cursor, path, who.tenant),
+            as_of_block=found.as_of_block,
         )
 
     return await run_in_threadpool(read)

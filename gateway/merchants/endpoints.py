@@ -19,7 +19,7 @@ from gateway.auth.dependencies import (
 )
 from gateway.auth.keys import OF_MERCHANT, Role, check_scopes
 from gateway.auth.schemas import ApiKeyBody, NewApiKey
-from gateway.dependencies import TheGateway
+from gateway.dependencies import Cursor, TheGateway
 from gateway.errors import InvalidRequest
 from gateway.idempotency import Answer
 from gateway.merchants.schemas import (
@@ -95,14 +95,22 @@ async def onboard(
 
 @router.get("", summary="All merchants")
 async def list_all(
-    _who: MayReadMerchants,
+    request: Request,
+    who: MayReadMerchants,
     gateway: TheGateway,
-    cursor: Annotated[str | None, Query(max_length=40)] = None,
+    cursor: Cursor = None,
     limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = 50,
 ) -> MerchantPage:
     """Merchants by number."""
-    found, after = await run_in_threadpool(gateway.merchants_room.page, cursor, limit)
-    return MerchantPage(merchants=[_shown(merchant) for merchant in found], next_cursor=after)
+
+    def read() -> MerchantPage:
+        path = request.scope["path"]
+        from_ = gateway.cursors.opened(cursor, path, who.tenant)
+        found, after = gateway.merchants_room.page(from_, limit)
+        next_cursor = gateway.cursors.sealed(after, path, who.tenant)
+        return MerchantPage(merchants=[_shown(one) for one in found], next_cursor=next_cursor)
+
+    return await run_in_threadpool(read)
 
 
 @router.get("/{merchant_id}", summary="One merchant")

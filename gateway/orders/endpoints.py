@@ -11,6 +11,7 @@ from starlette.concurrency import run_in_threadpool
 
 from gateway.auth.dependencies import (
     Key,
+    KeyRing,
     MayIssue,
     MayReadOrders,
     MayReadRefusals,
@@ -19,7 +20,7 @@ from gateway.auth.dependencies import (
     Principal,
 )
 from gateway.codes import STATE_CODES
-from gateway.dependencies import TheGateway
+from gateway.dependencies import Cursor, TheGateway
 from gateway.errors import PurchaseInvalid
 from gateway.model import (
     Accepted,
@@ -84,6 +85,8 @@ async def issue_many(
     body: NewIssuances, request: Request, who: MayIssue, key: Key, gateway: TheGateway
 ) -> Response:
     """Up to 10,000 issues in one commit. Each line is accepted or refused for itself."""
+    ring: KeyRing = request.app.state.key_ring
+    await ring.count_lines(who, len(body.lines))
     merchant = await merchant_of(gateway, who)
     lines = [_bulk_line(merchant, asked) for asked in body.lines]
     given = await _accept(gateway, who, key, request, lines)
@@ -142,46 +145,50 @@ async def get_order(order_id: str, who: MayReadOrders, gateway: TheGateway) -> R
 
 @router.get("/orders", response_model=OrderPage, summary="Orders, newest first")
 async def list_orders(
+    request: Request,
     who: MayReadOrders,
     gateway: TheGateway,
     state: OrderState | None = None,
     reference: Annotated[str | None, Query(max_length=100)] = None,
-    cursor: Annotated[str | None, Query(max_length=40)] = None,
+    cursor: Cursor = None,
     limit: Annotated[int, Query(ge=1, le=repository.PAGE_MAX)] = 50,
 ) -> Response:
     """A merchant sees its own orders, a member those that it is charged for, the network all."""
 
     def read() -> dict[str, Any]:
         states = [] if state is None else [STATE_CODES[state].value]
+        path = request.scope["path"]
+        from_ = gateway.cursors.opened(cursor, path, who.tenant)
         with gateway.database.read() as connection:
             found, after = repository.page(
                 connection,
                 who.tenant,
                 states=states,
                 reference=reference,
-                cursor=cursor,
+                cursor=from_,
                 limit=limit,
             )
-        return {"orders": found, "next_cursor": after}
+        return {"orders": found, "next_cursor": gateway.cursors.sealed(after, path, who.tenant)}
 
     return json_answer(await run_in_threadpool(read), 200)
 
 
 @router.get("/refusals", response_model=RefusalPage, summary="Refused wishes, newest first")
 async def list_refusals(
+    request: Request,
     who: MayReadRefusals,
     gateway: TheGateway,
-    cursor: Annotated[str | None, Query(max_length=40)] = None,
+    cursor: Cursor = None,
     limit: Annotated[int, Query(ge=1, le=repository.PAGE_MAX)] = 50,
 ) -> Response:
     """What was refused as things stood: too little balance, credit, or a merchant not active."""
 
     def read() -> dict[str, Any]:
+        path = request.scope["path"]
+        from_ = gateway.cursors.opened(cursor, path, who.tenant)
         with gateway.database.read() as connection:
-            found, after = repository.refused_page(
-                connection, who.tenant, cursor=cursor, limit=limit
-            )
-        return {"refusals": found, "next_cursor": after}
+            found, after = repository.refused_page(connection, who.tenant, from_, limit)
+        return {"refusals": found, "next_cursor": gateway.cursors.sealed(after, path, who.tenant)}
 
     return json_answer(await run_in_threadpool(read), 200)
 

@@ -69,7 +69,7 @@ def _visible(query: Select[Any], tenant: int) -> Select[Any]:
 
 
 def refused_page(
-    connection: Connection, tenant: int, *, cursor: str | None, limit: int
+    connection: Connection, tenant: int, cursor: str | None, limit: int
 ) -> tuple[list[dict[str, Any]], str | None]:
     """Wishes that were refused as things stood, newest first, and the cursor of the page after."""
     c = refusals.c

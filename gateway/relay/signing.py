@@ -12,7 +12,7 @@ from gateway.books import Books
 from gateway.codes import BatchState, Kind, chain_nonce, has, lives
 from gateway.custody import Custody
 from gateway.database import Database
-from gateway.errors import RedemptionMissing, SigningRefused
+from gateway.errors import NetworkNotBegun, RedemptionMissing, SigningRefused
 from gateway.observe.counters import SIGNING_REFUSED
 from gateway.tables import batches, members, orders
 from wallet_sdk.deployment import Deployment
@@ -116,8 +116,13 @@ class Signing:
         return signed, held_back
 
     def deadline(self, now: int) -> int:
-        """When an order signed now ends: after its life, but never beyond the epoch."""
+        """When an order signed now ends: after its life, but never beyond the epoch.
+
+        Raises NetworkNotBegun.
+        """
         schedule = self._schedule
+        if now < schedule.first_start:
+            raise NetworkNotBegun(f"nothing is signed before {schedule.first_start}, it is {now}")
         return min(now + self._ttl_s, schedule.end(schedule.epoch_at(now)))
 
     def _orders(

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.concurrency import run_in_threadpool
 
 from gateway.auth.dependencies import AsMerchant, Key, Principal
-from gateway.dependencies import TheGateway
+from gateway.dependencies import Cursor, TheGateway
 from gateway.idempotency import Asked
 from gateway.strict import StrictRoute, body_hash
 from gateway.webhooks import events, repository
@@ -126,25 +126,30 @@ async def replay(
 @router.get("/{endpoint_id}/deliveries", summary="The log, newest first")
 async def list_deliveries(
     endpoint_id: str,
+    request: Request,
     who: AsMerchant,
     gateway: TheGateway,
     state: Literal["pending", "delivered", "failed"] | None = None,
-    cursor: Annotated[str | None, Query(max_length=40)] = None,
+    cursor: Cursor = None,
     limit: Annotated[int, Query(ge=1, le=repository.PAGE_MAX)] = 50,
 ) -> DeliveryPage:
     """What was sent, what waits and what was given up, for 30 days."""
-    found, after = await run_in_threadpool(
-        lambda: gateway.webhooks.deliveries(
+
+    def read() -> DeliveryPage:
+        path = request.scope["path"]
+        found, after = gateway.webhooks.deliveries(
             who.tenant,
             endpoint_id,
             state=None if state is None else _STATES[state],
-            cursor=cursor,
+            cursor=gateway.cursors.opened(cursor, path, who.tenant),
             limit=limit,
         )
-    )
-    return DeliveryPage.model_validate(
-        {"deliveries": [_typed(row) for row in found], "next_cursor": after}
-    )
+        next_cursor = gateway.cursors.sealed(after, path, who.tenant)
+        return DeliveryPage.model_validate(
+            {"deliveries": [_typed(row) for row in found], "next_cursor": next_cursor}
+        )
+
+    return await run_in_threadpool(read)
 
 
 @router.get("/{endpoint_id}/deliveries/{event_id}", summary="One delivery")

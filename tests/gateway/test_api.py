@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import struct
 from typing import Any
 
 import pytest
 
 from gateway.model import POINTS_MAX
 from gateway.orders.endpoints import wanted_wait_s
-from tests.gateway.helpers import Town, fresh
+from tests.gateway.helpers import SetClock, Town, fresh
 
 
 def issuance(town: Town, **other: Any) -> dict[str, Any]:
@@ -343,7 +345,37 @@ def test_orders__pages__follow_the_cursor_to_the_end(town: Town) -> None:
         cursor = f"&cursor={page['next_cursor']}"
     assert seen[:5] == sent[::-1]
     assert len(seen) == len(set(seen))
-    refused(town.get("/v1/orders?cursor=nonsense!"), 422, "invalid_request")
+    first = town.get("/v1/orders?limit=1").json()["next_cursor"]
+    assert town.get(f"/v1/orders?cursor={first}").status_code == 200
+    flipped = ("B" if first[0] == "A" else "A") + first[1:]
+    made_up = base64.urlsafe_b64encode(struct.pack(">Q", 1)).decode().rstrip("=")
+    strange = ("nonsense!", "", "%C3%A9", flipped, first + "A", first[:-1], f"{first}=", made_up)
+    for cursor in strange:
+        refused(town.get(f"/v1/orders?cursor={cursor}"), 400, "cursor_invalid")
+    # Given out to the baker, for this list: nobody else's, and no other's.
+    for key in (town.florist.api_key, town.operator_key, town.member_key):
+        refused(town.get(f"/v1/orders?cursor={first}", by=key), 400, "cursor_invalid")
+    refused(town.get(f"/v1/refusals?cursor={first}"), 400, "cursor_invalid")
+    for path, key in (
+        (f"/v1/members/{town.ada.id}/history", None),
+        ("/v1/api-keys", None),
+        ("/v1/merchants", town.operator_key),
+        ("/v1/members", town.operator_key),
+    ):
+        page = town.get(f"{path}?limit=1", by=key).json()
+        if page["next_cursor"] is not None:
+            mine = f"{path}?cursor={page['next_cursor']}"
+            assert town.get(mine, by=key).status_code == 200
+        refused(town.get(f"{path}?cursor={first}", by=key), 400, "cursor_invalid")
+
+
+def test_issue__before_the_first_epoch__is_told_when_it_begins(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begins = town.network.deployment.schedule.first_start
+    monkeypatch.setattr(town.network.gateway.writer, "_clock", SetClock(begins - 1))
+    found = refused(town.post("/v1/issuances", issuance(town)), 503, "network_not_begun")
+    assert found["begins_at"] == begins
 
 
 def test_merchant__position__counts_issues_and_holds(town: Town) -> None:

@@ -183,6 +183,40 @@ def test_post__too_often__is_told_when_to_come_back(
     assert others.status_code == 200
 
 
+def test_bulk__its_lines__are_counted_and_not_its_requests(town: Town) -> None:
+    app = make_app(town.network.gateway)
+    app.state.key_ring.lines = RateLimits(None, Rate(0.5, 5), Rate(0.5, 5))
+    lines = [{"member": town.ada.id, "reference": fresh("r"), "points": 1} for _ in range(3)]
+    with serving(app) as url, httpx.Client(base_url=url) as client:
+
+        def post(body: object, path: str = "/v1/issuances/bulk") -> httpx.Response:
+            headers = town.headers() | {"Idempotency-Key": fresh("k")}
+            return client.post(path, json=body, headers=headers)
+
+        first, second = post({"lines": lines}), post({"lines": lines})
+        single = post(lines[0] | {"reference": fresh("r")}, "/v1/issuances")
+        rest = post({"lines": lines[:2]})
+    assert (first.status_code, single.status_code, rest.status_code) == (202, 202, 202)
+    assert refused(second, 429, "rate_limited")["retry_after_s"] == 2
+
+
+def test_limits__of_two_processes_by_the_line__are_one(database: Database) -> None:
+    rate = Rate(per_s=0.001, burst=10_000)
+    one, two = (RateLimits(database, rate, rate) for _ in range(2))
+
+    def ask(limits: RateLimits, many: int) -> bool:
+        wait_s = limits.take("key lines", Role.MERCHANT, many)
+        if wait_s is None:
+            wait_s = limits.fetch("key lines", Role.MERCHANT, many)
+        return wait_s == 0
+
+    assert ask(one, 6_000)
+    assert ask(two, 3_999)
+    assert ask(two, 6_000) is not database.is_postgres
+    assert ask(one, 1)
+    assert ask(one, 3_999) is not database.is_postgres
+
+
 def test_strangers__who_try_many_keys__are_slowed_down(
     town: Town, monkeypatch: pytest.MonkeyPatch
 ) -> None:
