@@ -24,6 +24,7 @@ from wallet_sdk.client import (
     GatewayUnavailable,
     HistoryLine,
     IssueLine,
+    KeyLine,
     Member,
     MemoryOutbox,
     Order,
@@ -34,7 +35,10 @@ from wallet_sdk.client import (
     PendingRequest,
     Position,
     Purchase,
+    Refusal,
     RefusedLine,
+    Settlement,
+    SettlementLine,
     aio,
     core,
     new_key,
@@ -410,6 +414,47 @@ def test_operator__onboards_and_funds__answers_are_typed(door: Door) -> None:
     assert [m.number for m in door(gateway, lambda c: c.merchants()).items] == [3]
     assert door(gateway, lambda c: c.book_deposit(merchant.id, 5, "b")) is False
     assert json.loads(gateway.asked[0].content)["earn_rule"]["currency"] == "EUR"
+
+
+def test_lists__refusals_settlement_keys_members__are_typed(door: Door) -> None:
+    refusal = {"kind": "redeem", "merchant": "mer_1", "member": ADA, "points": 9}
+    refusal |= {"reference": "r", "code": "balance_too_low", "at": 7}
+    line = {"merchant": "mer_2", "redeemed": 9, "refunded": 2, "points": 7, "paid": 686}
+    key = {"id": "k1", "role": "cashier", "label": "till 1", "merchant": "mer_1"}
+    key |= {"scopes": ["issue"], "created_at": 1, "last_used_at": None, "revoked_at": 5}
+    member = {"id": ADA, "external_id": "card 1", "joined": True}
+    money = {"position": 1, "credit_limit": 2, "held": 3, "available": 0, "as_of_block": 4}
+    gateway = Gateway(
+        ok({"refusals": [refusal], "next_cursor": "c2"}, 200),
+        ok({"honoured": [line], "issued": [], "as_of_block": 3}, 200),
+        ok({"api_keys": [key], "next_cursor": None}, 200),
+        ok({"id": "k1", "revoked": True}, 200),
+        ok({"members": [member], "next_cursor": None}, 200),
+        ok(MERCHANT, 200),
+        ok({"merchant": "mer_1", **money}, 200),
+    )
+    refused = Refusal("redeem", "mer_1", ADA, 9, "r", "balance_too_low", 7)
+    assert door(gateway, lambda c: c.refusals(limit=1)) == Page((refused,), "c2")
+    settled = door(gateway, lambda c: c.settlement(from_month=202601))
+    assert settled == Settlement((SettlementLine("mer_2", 9, 2, 7, 686),), (), 3)
+    (listed,) = door(gateway, lambda c: c.api_keys()).items
+    assert listed == KeyLine("k1", "cashier", "till 1", "mer_1", ("issue",), 1, None, 5)
+    assert door(gateway, lambda c: c.revoke_api_key("k1")) is True
+    page = door(gateway, lambda c: c.members(external_id="card 1"))
+    assert page == Page((Member(ADA, "card 1", True),), None)
+    assert door(gateway, lambda c: c.merchant("mer_1")).slug == MERCHANT["slug"]
+    assert door(gateway, lambda c: c.position_of("mer_1")) == Position(1, 2, 3, 0, 4)
+    assert [(request.url.path, dict(request.url.params)) for request in gateway.asked] == [
+        ("/v1/refusals", {"limit": "1"}),
+        ("/v1/merchants/me/settlement", {"from_month": "202601"}),
+        ("/v1/api-keys", {}),
+        ("/v1/api-keys/k1/revoke", {}),
+        ("/v1/members", {"external_id": "card 1"}),
+        ("/v1/merchants/mer_1", {}),
+        ("/v1/merchants/mer_1/position", {}),
+    ]
+    with pytest.raises(InputInvalid):
+        door(gateway, lambda c: c.revoke_api_key("../orders"))
 
 
 def test_reversals__of_both_doors__ask_and_read(door: Door) -> None:

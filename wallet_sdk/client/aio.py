@@ -30,6 +30,7 @@ from wallet_sdk.client.models import (
     EarnRule,
     HistoryLine,
     IssueLine,
+    KeyLine,
     Member,
     Merchant,
     Order,
@@ -37,8 +38,10 @@ from wallet_sdk.client.models import (
     Page,
     Position,
     Purchase,
+    Refusal,
     RefusedLine,
     ReturnQuote,
+    Settlement,
 )
 from wallet_sdk.client.operations import Operation
 from wallet_sdk.client.outbox import MemoryOutbox, Outbox
@@ -236,7 +239,47 @@ class AsyncGatewayClient:
         """What the merchant has with the network."""
         return await self._run(ops.position())
 
+    async def refusals(
+        self, *, cursor: str | None = None, limit: int | None = None
+    ) -> Page[Refusal]:
+        """What was refused as things stood (the operator's: everybody's), newest first."""
+        return await self._run(ops.refusals(cursor, limit))
+
+    async def settlement(
+        self, *, from_month: int | None = None, to_month: int | None = None
+    ) -> Settlement:
+        """Whose points the merchant honoured, and who honoured its own; months as 202611."""
+        return await self._run(ops.settlement(from_month, to_month))
+
+    async def api_keys(
+        self, *, cursor: str | None = None, limit: int | None = None
+    ) -> Page[KeyLine]:
+        """The merchant's keys (the operator's: all but members'), newest first."""
+        return await self._run(ops.api_keys(cursor, limit))
+
+    async def revoke_api_key(self, key_id: str, *, idempotency_key: str | None = None) -> bool:
+        """Ends a key by its id (not by its text), within five seconds in every process."""
+        return await self._run(ops.revoke_api_key(key_id, idempotency_key))
+
     # ---- the operator
+
+    async def members(
+        self,
+        *,
+        external_id: str | None = None,
+        cursor: str | None = None,
+        limit: int | None = None,
+    ) -> Page[Member]:
+        """Members, newest first, or the one of an external id."""
+        return await self._run(ops.members(external_id, cursor, limit))
+
+    async def merchant(self, merchant: str) -> Merchant:
+        """The merchant with this id."""
+        return await self._run(ops.merchant(merchant))
+
+    async def position_of(self, merchant: str) -> Position:
+        """What a merchant has with the network."""
+        return await self._run(ops.position_of(merchant))
 
     async def merchants(
         self, *, cursor: str | None = None, limit: int | None = None

@@ -138,6 +138,44 @@ class ApiKey:
 
 
 @dataclass(frozen=True, slots=True)
+class KeyLine:
+    """A key as it is listed, without its secret. `last_used_at` is right to a minute."""
+
+    id: str
+    role: str
+    label: str
+    merchant: str | None
+    scopes: tuple[str, ...]
+    created_at: Seconds
+    last_used_at: Seconds | None
+    revoked_at: Seconds | None
+
+    @classmethod
+    def parse(cls, body: Json) -> KeyLine:
+        """Reads a line of a list of keys."""
+        found = {name: body.get(name) for name in cls.__slots__}
+        return cls(**{**found, "scopes": tuple(body["scopes"])})  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A wish that was refused as things stood; `code` as in the problem that answered it."""
+
+    kind: str
+    merchant: str | None
+    member: str | None
+    points: Points
+    reference: str
+    code: str
+    at: Seconds
+
+    @classmethod
+    def parse(cls, body: Json) -> Refusal:
+        """Reads a line of a list of refusals."""
+        return cls(**{name: body[name] for name in cls.__slots__})
+
+
+@dataclass(frozen=True, slots=True)
 class RefusedLine:
     """A line of a bulk request that was not accepted; others may have been.
 
@@ -299,6 +337,42 @@ class Position:
             body["held"],
             body["available"],
             body["as_of_block"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SettlementLine:
+    """What one merchant honoured of another's points: `points` = redeemed - refunded, and what it
+    was paid for them. `merchant` is the other one.
+    """
+
+    merchant: str | None
+    redeemed: Points
+    refunded: Points
+    points: Points
+    paid: Money
+
+    @classmethod
+    def parse(cls, body: Json) -> SettlementLine:
+        """Reads a line of a settlement."""
+        return cls(**{name: body[name] for name in cls.__slots__})
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """`honoured`: points of others that you took, by issuer; `issued`: yours that others took."""
+
+    honoured: tuple[SettlementLine, ...]
+    issued: tuple[SettlementLine, ...]
+    as_of_block: int
+
+    @classmethod
+    def parse(cls, body: Json) -> Settlement:
+        """Reads a settlement object."""
+        return cls(
+            honoured=tuple(SettlementLine.parse(line) for line in body["honoured"]),
+            issued=tuple(SettlementLine.parse(line) for line in body["issued"]),
+            as_of_block=body["as_of_block"],
         )
 
 

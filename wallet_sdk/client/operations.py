@@ -2,6 +2,8 @@
 here.
 """
 
+# Long because every request of the API stands here.
+
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,6 +19,7 @@ from wallet_sdk.client.models import (
     HistoryLine,
     IssueLine,
     Json,
+    KeyLine,
     Member,
     Merchant,
     Order,
@@ -24,8 +27,10 @@ from wallet_sdk.client.models import (
     Page,
     Position,
     Purchase,
+    Refusal,
     RefusedLine,
     ReturnQuote,
+    Settlement,
 )
 from wallet_sdk.client.outbox import PendingRequest, check_key, new_key
 from wallet_sdk.errors import InputInvalid
@@ -97,6 +102,16 @@ def create_member(external_id: str, key: str | None = None) -> Operation[Member]
 def member(member_id: str) -> Operation[Member]:
     """GET /v1/members/{id}"""
     return Operation(f"/v1/members/{segment(member_id)}", Member.parse)
+
+
+def members(
+    external_id: str | None = None, cursor: str | None = None, limit: int | None = None
+) -> Operation[Page[Member]]:
+    """GET /v1/members (operator), newest first."""
+    query = page_query(cursor, limit)
+    if external_id is not None:
+        query["external_id"] = external_id
+    return Operation("/v1/members", Page.parser("members", Member.parse), query)
 
 
 def balance(member_id: str) -> Operation[Balance]:
@@ -225,6 +240,12 @@ def orders(
     return Operation("/v1/orders", Page.parser("orders", Order.parse), query)
 
 
+def refusals(cursor: str | None = None, limit: int | None = None) -> Operation[Page[Refusal]]:
+    """GET /v1/refusals, newest first."""
+    read = Page.parser("refusals", Refusal.parse)
+    return Operation("/v1/refusals", read, page_query(cursor, limit))
+
+
 # ---- merchants
 
 
@@ -236,6 +257,23 @@ def me() -> Operation[Merchant]:
 def position() -> Operation[Position]:
     """GET /v1/merchants/me/position"""
     return Operation("/v1/merchants/me/position", Position.parse)
+
+
+def settlement(from_month: int | None = None, to_month: int | None = None) -> Operation[Settlement]:
+    """GET /v1/merchants/me/settlement; months as yyyymm, both included."""
+    months = {"from_month": from_month, "to_month": to_month}
+    query = {name: str(month) for name, month in months.items() if month is not None}
+    return Operation("/v1/merchants/me/settlement", Settlement.parse, query)
+
+
+def merchant(merchant_id: str) -> Operation[Merchant]:
+    """GET /v1/merchants/{id} (operator, auditor)"""
+    return Operation(f"/v1/merchants/{segment(merchant_id)}", Merchant.parse)
+
+
+def position_of(merchant_id: str) -> Operation[Position]:
+    """GET /v1/merchants/{id}/position (operator, auditor)"""
+    return Operation(f"/v1/merchants/{segment(merchant_id)}/position", Position.parse)
 
 
 def merchants(cursor: str | None = None, limit: int | None = None) -> Operation[Page[Merchant]]:
@@ -280,6 +318,22 @@ def booked(body: Json) -> bool:
 def make_api_key(role: str, label: str = "", key: str | None = None) -> Operation[ApiKey]:
     """POST /v1/api-keys: a key of your own, or of a till of yours."""
     return post("/v1/api-keys", {"role": role, "label": label}, ApiKey.parse, key)
+
+
+def api_keys(cursor: str | None = None, limit: int | None = None) -> Operation[Page[KeyLine]]:
+    """GET /v1/api-keys, newest first."""
+    read = Page.parser("api_keys", KeyLine.parse)
+    return Operation("/v1/api-keys", read, page_query(cursor, limit))
+
+
+def revoke_api_key(key_id: str, key: str | None = None) -> Operation[bool]:
+    """POST /v1/api-keys/{id}/revoke"""
+    return post(f"/v1/api-keys/{segment(key_id)}/revoke", {}, revoked, key)
+
+
+def revoked(body: Json) -> bool:
+    """The answer to a revocation."""
+    return bool(body["revoked"])
 
 
 def make_member_key(member_id: str, lives_s: int, key: str | None = None) -> Operation[ApiKey]:

@@ -29,6 +29,7 @@ from wallet_sdk.client.models import (
     EarnRule,
     HistoryLine,
     IssueLine,
+    KeyLine,
     Member,
     Merchant,
     Order,
@@ -36,8 +37,10 @@ from wallet_sdk.client.models import (
     Page,
     Position,
     Purchase,
+    Refusal,
     RefusedLine,
     ReturnQuote,
+    Settlement,
 )
 from wallet_sdk.client.operations import Operation
 from wallet_sdk.client.outbox import MemoryOutbox, Outbox
@@ -229,7 +232,43 @@ class GatewayClient:
         """What the merchant has with the network."""
         return self._run(ops.position())
 
+    def refusals(self, *, cursor: str | None = None, limit: int | None = None) -> Page[Refusal]:
+        """What was refused as things stood (the operator's: everybody's), newest first."""
+        return self._run(ops.refusals(cursor, limit))
+
+    def settlement(
+        self, *, from_month: int | None = None, to_month: int | None = None
+    ) -> Settlement:
+        """Whose points the merchant honoured, and who honoured its own; months as 202611."""
+        return self._run(ops.settlement(from_month, to_month))
+
+    def api_keys(self, *, cursor: str | None = None, limit: int | None = None) -> Page[KeyLine]:
+        """The merchant's keys (the operator's: all but members'), newest first."""
+        return self._run(ops.api_keys(cursor, limit))
+
+    def revoke_api_key(self, key_id: str, *, idempotency_key: str | None = None) -> bool:
+        """Ends a key by its id (not by its text), within five seconds in every process."""
+        return self._run(ops.revoke_api_key(key_id, idempotency_key))
+
     # ---- the operator
+
+    def members(
+        self,
+        *,
+        external_id: str | None = None,
+        cursor: str | None = None,
+        limit: int | None = None,
+    ) -> Page[Member]:
+        """Members, newest first, or the one of an external id."""
+        return self._run(ops.members(external_id, cursor, limit))
+
+    def merchant(self, merchant: str) -> Merchant:
+        """The merchant with this id."""
+        return self._run(ops.merchant(merchant))
+
+    def position_of(self, merchant: str) -> Position:
+        """What a merchant has with the network."""
+        return self._run(ops.position_of(merchant))
 
     def merchants(self, *, cursor: str | None = None, limit: int | None = None) -> Page[Merchant]:
         """Merchants by number."""
