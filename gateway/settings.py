@@ -221,13 +221,13 @@ class Settings(FromEnvironment):
         default="USD",
         min_length=1,
         max_length=12,
-        description="What stands before an amount of money on the pages.",
+        description="What amounts of money are labelled with, on the pages and in statements.",
     )
     time_zone: str = Field(
         default="UTC",
         description=(
-            "IANA name of the time zone of dates on the pages, such as Asia/Bangkok. Months of "
-            "statements and days of caps are UTC everywhere."
+            "IANA name of the time zone of dates on the pages and of months of statements, such as "
+            "Asia/Bangkok. Months of settlements and days of caps are UTC everywhere."
         ),
     )
 

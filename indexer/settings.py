@@ -62,6 +62,14 @@ class IndexerSettings(FromEnvironment):
         description="The node's `finalized` tag, or the number of confirmations.",
     )
 
+    time_zone: str = Field(
+        default="UTC",
+        description="IANA name of the time zone in which months of statements begin.",
+    )
+    currency_label: str = Field(
+        default="USD", description="What the amounts of statements are labelled with."
+    )
+
     def mirror(self) -> str:
         """The mirror's URL."""
         if self.mirror_url is not None:

@@ -16,7 +16,15 @@ from indexer.cli.output import answer, failing
 from indexer.cli.place import Place
 from indexer.statements.as_csv import decimal_text
 
-MonthOption = Annotated[int, typer.Option("--month", help="The month, yyyymm (UTC).")]
+MonthOption = Annotated[int, typer.Option("--month", help="The month, yyyymm.")]
+ZoneOption = Annotated[
+    str | None,
+    typer.Option(
+        "--zone",
+        help="IANA time zone in which the month begins and times are told, such as Asia/Bangkok "
+        "(default: BANYAN_TIME_ZONE, else UTC).",
+    ),
+]
 
 
 class Format(StrEnum):
@@ -37,18 +45,25 @@ def statement(
     name: Annotated[
         str | None, typer.Option("--name", help="The merchant's name, for the title of a PDF.")
     ] = None,
+    zone: ZoneOption = None,
+    currency: Annotated[
+        str | None,
+        typer.Option("--currency", help="Label of the amounts (default: BANYAN_CURRENCY_LABEL)."),
+    ] = None,
     data: DataOption = None,
     mirror: MirrorOption = None,
 ) -> None:
     """Write a merchant's statement of one month: opening, every line, closing.
 
-    The closing of one month is the opening of the next. Amounts in JSON are integers in units of
-    the settlement asset, in CSV and PDF exact decimals.
+    The closing of one month is the opening of the next, in every zone. Amounts in JSON are integers
+    in units of the settlement asset, in CSV and PDF exact decimals.
     """
     place = Place(data, mirror)
     with failing(form is Format.JSON), place.open(looking=True) as engine, engine.connect() as conn:
-        bounds = statements.month_bounds(month)
-        found = statements.statement(conn, merchant, *bounds)
+        clock = zone or place.settings.time_zone
+        label = currency or place.settings.currency_label
+        bounds = statements.month_bounds(month, clock)
+        found = statements.statement(conn, merchant, *bounds, zone=clock, currency=label)
         if form is Format.JSON:
             content = json.dumps(statements.statement_json(found)).encode() + b"\n"
         elif form is Format.CSV:
@@ -63,10 +78,10 @@ def statement(
 
 def settlement(
     from_month: Annotated[
-        int | None, typer.Option("--from", help="First month, yyyymm (default: all).")
+        int | None, typer.Option("--from", help="First month, yyyymm in UTC (default: all).")
     ] = None,
     to_month: Annotated[
-        int | None, typer.Option("--to", help="Last month, yyyymm (default: all).")
+        int | None, typer.Option("--to", help="Last month, yyyymm in UTC (default: all).")
     ] = None,
     data: DataOption = None,
     mirror: MirrorOption = None,

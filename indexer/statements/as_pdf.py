@@ -6,10 +6,11 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from indexer.statements.as_csv import decimal_text, utc
-from indexer.statements.statement import Statement
+from indexer.statements.as_csv import decimal_text
+from indexer.statements.statement import Statement, clock_of
 
 if TYPE_CHECKING:
     from indexer.statements.lettering import Lettering
@@ -22,7 +23,7 @@ _TITLE_SIZES: Final = (13, 6)
 _LINES_PER_PAGE: Final = (_HEIGHT - 2 * _MARGIN) // _LEADING - 3
 # Courier: every character is 0.6 of the size wide, so columns need no font metrics.
 _ADVANCE: Final = 0.6 * _SIZE
-_COLUMNS: Final = (20, 16, 12, 20, 20, 18)
+_COLUMNS: Final = (21, 16, 12, 20, 20, 18)
 """Characters a column: time, event, points, amount, balance, transaction."""
 
 
@@ -35,7 +36,8 @@ def statement_pdf(statement: Statement, title: str, decimals: int = 6) -> bytes:
 
     rows = list(_rows(statement, decimals))
     pages = [rows[i : i + _LINES_PER_PAGE] for i in range(0, len(rows), _LINES_PER_PAGE)]
-    period = f"{utc(statement.begins_at)} to {utc(statement.ends_at)}"
+    zone = statement.zone
+    period = f"{_moment(statement.begins_at, zone)} to {_moment(statement.ends_at, zone)}"
     lettering = Lettering()
     glyphs, size = fitted(title, _WIDTH - 2 * _MARGIN, *_TITLE_SIZES)
     name = lettering.draw(glyphs, size)
@@ -53,14 +55,19 @@ def _rows(statement: Statement, decimals: int) -> Iterable[str]:
         return decimal_text(units, decimals)
 
     state = "final" if statement.is_final else "provisional: not every block of it is final"
+    label = f"amounts in {statement.currency}; " if statement.currency else ""
     yield f"As of block {statement.as_of_block}; {state}"
+    yield f"{label}times of {statement.zone}"
     yield ""
     yield _row(("time", "event", "points", "amount", "balance", "transaction"))
-    yield _row((utc(statement.begins_at), "opening", "", "", money(statement.opening), ""))
+    zone = statement.zone
+    yield _row(
+        (_moment(statement.begins_at, zone), "opening", "", "", money(statement.opening), "")
+    )
     for line in statement.lines:
         yield _row(
             (
-                utc(line.time),
+                _moment(line.time, zone),
                 line.name,
                 "" if line.points is None else f"{line.points:,}",
                 money(line.amount),
@@ -68,12 +75,17 @@ def _rows(statement: Statement, decimals: int) -> Iterable[str]:
                 f"{line.transaction[:10]}..{line.transaction[-4:]}",
             )
         )
-    yield _row((utc(statement.ends_at), "closing", "", "", money(statement.closing), ""))
+    yield _row((_moment(statement.ends_at, zone), "closing", "", "", money(statement.closing), ""))
     yield ""
     for total in statement.totals:
         yield _row(
             (f"{total.lines:,} x", total.name, f"{total.points:,}", money(total.amount), "", "")
         )
+
+
+def _moment(time: int, zone: str) -> str:
+    """A unix second in 21 characters; the distance from UTC tells a doubled hour's two apart."""
+    return datetime.fromtimestamp(time, clock_of(zone)).strftime("%Y-%m-%d %H:%M%z")
 
 
 def _row(cells: Sequence[str]) -> str:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
@@ -57,7 +58,8 @@ class Statement:
     """A period is from second `begins_at` to before second `ends_at`.
 
     `is_final`: every block of the period is final, so no line will be added or changed; a
-    correction is a line of a later period.
+    correction is a line of a later period. `zone` and `currency` say how times and money are
+    written: an IANA name, and a label such as USD; they change no figure.
     """
 
     merchant: int
@@ -70,19 +72,44 @@ class Statement:
     is_final: bool
     as_of_block: int
     as_of_time: int
+    zone: str = "UTC"
+    currency: str = ""
 
 
-def month_bounds(month: int) -> tuple[int, int]:
-    """First second of a month yyyymm in UTC, and of the next one. Raises InputInvalid."""
+def month_bounds(month: int, zone: str = "UTC") -> tuple[int, int]:
+    """First second of a month yyyymm on the clocks of `zone` (an IANA name), and of the next one.
+
+    Where midnight does not exist (clocks go forward over it) the month begins with the second that
+    follows the last one before it; where it comes twice, with the first. So months leave nothing
+    out and share nothing, in any zone. Raises InputInvalid.
+    """
     year, number = divmod(month, 100)
     if not 1970 <= year <= 9998 or not 1 <= number <= 12:
         raise InputInvalid(f"a month is yyyymm, got {month}")
     following = (year + 1, 1) if number == 12 else (year, number + 1)
-    begins, ends = datetime(year, number, 1, tzinfo=UTC), datetime(*following, 1, tzinfo=UTC)
+    clock = clock_of(zone)
+    begins = datetime(year, number, 1, tzinfo=clock)
+    ends = datetime(*following, 1, tzinfo=clock)
     return int(begins.timestamp()), int(ends.timestamp())
 
 
-def statement(conn: Connection, merchant: int, begins_at: int, ends_at: int) -> Statement:
+def clock_of(zone: str) -> ZoneInfo:
+    """The clock of an IANA time zone, such as Asia/Bangkok. Raises InputInvalid."""
+    try:
+        return ZoneInfo(zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise InputInvalid(f"no time zone is called {zone!r:.60} on this machine") from error
+
+
+def statement(
+    conn: Connection,
+    merchant: int,
+    begins_at: int,
+    ends_at: int,
+    *,
+    zone: str = "UTC",
+    currency: str = "",
+) -> Statement:
     """The statement of `merchant` from second `begins_at` to before `ends_at`.
 
     Raises MirrorEmpty, InputInvalid (no such period), and MirrorInconsistent when the lines do not
@@ -110,6 +137,8 @@ def statement(conn: Connection, merchant: int, begins_at: int, ends_at: int) -> 
         is_final=_is_final(conn, ends_at),
         as_of_block=now.as_of_block,
         as_of_time=now.as_of_time,
+        zone=zone,
+        currency=currency,
     )
 
 

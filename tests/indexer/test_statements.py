@@ -10,8 +10,10 @@ import re
 import zlib
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 import typer
@@ -59,6 +61,80 @@ def test_month__december__ends_with_the_year() -> None:
     begins, ends = month_bounds(202612)
     assert (ends - begins) == 31 * 86_400
     assert month_bounds(202701)[0] == ends
+
+
+@pytest.mark.parametrize("zone", ["", "Nowhere/Atlantis", "../../etc/passwd", "UTC\x00"])
+def test_month__of_no_zone__is_refused(zone: str) -> None:
+    with pytest.raises(InputInvalid, match="no time zone"):
+        month_bounds(202611, zone)
+
+
+HOUR = 3_600
+
+
+@pytest.mark.parametrize(
+    ("zone", "month", "begins", "hours"),
+    [
+        ("Asia/Bangkok", 202611, "2026-10-31T17:00:00+00:00", 30 * 24),
+        # Summer time begins and ends within the month.
+        ("Europe/Berlin", 202603, "2026-02-28T23:00:00+00:00", 31 * 24 - 1),
+        ("Europe/Berlin", 202610, "2026-09-30T22:00:00+00:00", 31 * 24 + 1),
+        # At its very midnight: one that did not exist, and one that came twice.
+        ("America/Asuncion", 201710, "2017-10-01T04:00:00+00:00", 31 * 24 - 1),
+        ("America/Havana", 202011, "2020-11-01T04:00:00+00:00", 30 * 24 + 1),
+        # A day that was left out, at the date line.
+        ("Pacific/Apia", 201112, "2011-12-01T10:00:00+00:00", 30 * 24),
+        ("Asia/Kathmandu", 202601, "2025-12-31T18:15:00+00:00", 31 * 24),
+    ],
+)
+def test_month__on_other_clocks__has_the_hours_that_they_showed(
+    zone: str, month: int, begins: str, hours: int
+) -> None:
+    first, end = month_bounds(month, zone)
+    assert datetime.fromtimestamp(first, UTC).isoformat() == begins
+    assert end - first == hours * HOUR
+
+
+@pytest.mark.parametrize("zone", ["America/Asuncion", "America/Havana", "Asia/Beirut", "UTC"])
+def test_month__after_month__leaves_no_second_out_and_shares_none(zone: str) -> None:
+    months = [year * 100 + number for year in range(2000, 2040) for number in range(1, 13)]
+    bounds = [month_bounds(month, zone) for month in months]
+    assert [end for _, end in bounds[:-1]] == [begin for begin, _ in bounds[1:]]
+    clock = ZoneInfo(zone)
+    for month, (begin, end) in zip(months, bounds, strict=True):
+        for second in (begin, end - 1):
+            shown = datetime.fromtimestamp(second, clock)
+            # Where midnight comes twice the evening before comes again after it has struck.
+            evening = datetime.fromtimestamp(second - HOUR, clock)
+            assert month in {at.year * 100 + at.month for at in (shown, evening)}
+
+
+def test_statement__month_after_month_in_a_zone__opens_as_the_last_closed(
+    sqlite_mirror: Engine, chain: ModelChain
+) -> None:
+    found(chain)
+    # Trade at the edges of November in Havana, whose midnight came twice.
+    begins, ends = month_bounds(202011, "America/Havana")
+    at = [begins - 1, begins, begins + HOUR - 1, begins + HOUR, ends - 1, ends]
+    for number, time in enumerate(at):
+        chain.deposit(1, 10**number)
+        chain.mine(time)
+    Indexer(chain.rpc(), chain.deployment(), sqlite_mirror).run_once()
+    with sqlite_mirror.connect() as conn:
+        october, november, december = (
+            statement(conn, 1, *month_bounds(month, "America/Havana"), zone="America/Havana")
+            for month in (202010, 202011, 202012)
+        )
+    assert october.closing == november.opening
+    assert november.closing == december.opening
+    assert [line.amount for line in november.lines] == [10, 100, 1_000, 10_000]
+    rows = list(csv.DictReader(io.StringIO(statements.statement_csv(november))))
+    # The doubled hour's two halves are told apart.
+    assert [row["time"][11:] for row in rows[1:4]] == [
+        "00:00:00-04:00",
+        "00:59:59-04:00",
+        "00:00:00-05:00",
+    ]
 
 
 def test_statement__a_period_that_ends_before_it_begins__is_refused(
@@ -199,7 +275,15 @@ def test_command__statement_and_settlement__write_every_form(
 
     as_json = json.loads(banyan("statement", "1", "--month", "197001", "--format", "json"))
     assert (as_json["opening"], as_json["closing"]) == (0, 10**9 - 55_000)
-    assert b"closing,,,999.945000" in banyan("statement", "1", "--month", "197001")
+    plain = banyan("statement", "1", "--month", "197001")
+    assert b"closing,,,999.945000" in plain
+    assert b",currency\r\n1970-01-01T00:00:00Z,opening" in plain
+    zoned = ("--zone", "Asia/Bangkok", "--currency", "THB")
+    there = banyan("statement", "1", "--month", "197001", *zoned)
+    assert b"1970-02-01T00:00:00+07:00,closing,,,999.945000,,,,THB\r\n" in there
+    as_json = json.loads(banyan("statement", "1", "--month", "197001", "--format", "json", *zoned))
+    assert (as_json["zone"], as_json["currency"]) == ("Asia/Bangkok", "THB")
+    assert as_json["ends_at"] == 31 * 86_400 - 7 * HOUR
     banyan("statement", "1", "--month", "197001", "--format", "pdf", "--out", str(tmp_path / "s"))
     assert (tmp_path / "s").read_bytes().startswith(b"%PDF-")
     assert json.loads(banyan("settlement", "--json"))["cells"] == [
