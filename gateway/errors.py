@@ -296,7 +296,7 @@ class OrderNotCancellable(Conflict):
 
 
 class TooManyWebhookEndpoints(Conflict):
-    """A merchant has at most ten end points."""
+    """A merchant has at most ten end points, and so has the operator."""
 
     code = "too_many_webhook_endpoints"
 

@@ -9,6 +9,8 @@ from typing import Any, Final
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from gateway.webhooks import messages
+
 MEDIA_TYPE: Final = "application/problem+json"
 
 _PROBLEM: Final[dict[str, Any]] = {
@@ -50,6 +52,7 @@ _KEY_HEADER: Final[dict[str, Any]] = {
 
 def install(app: FastAPI) -> None:
     """Makes `app.openapi()` give the whole document; it is put together once."""
+    messages.describe(app.webhooks)
 
     def document() -> dict[str, Any]:
         if app.openapi_schema is None:
@@ -58,6 +61,7 @@ def install(app: FastAPI) -> None:
                 version=app.version,
                 description=app.description,
                 routes=app.routes,
+                webhooks=app.webhooks.routes,
             )
             app.openapi_schema = _completed(made)
         return app.openapi_schema
@@ -73,6 +77,8 @@ def _completed(document: dict[str, Any]) -> dict[str, Any]:
     document["components"]["securitySchemes"] = {
         "key": {"type": "http", "scheme": "bearer", "bearerFormat": "bnk_..."}
     }
+    for methods in document["webhooks"].values():
+        messages.complete(methods["post"])
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
             # Health, pages and the document itself are no part of the API proper.

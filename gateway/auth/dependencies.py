@@ -228,6 +228,6 @@ MayReadPositions = Annotated[Principal, Depends(allow(Scope.READ_POSITION, *OF_N
 MayKeepKeys = Annotated[Principal, Depends(allow(Scope.KEYS, OWNER, NETWORK))]
 MayGiveMerchantKeys = Annotated[Principal, Depends(allow(Scope.KEYS, NETWORK))]
 MayReadMetrics = Annotated[Principal, Depends(allow(Scope.METRICS, *OF_NETWORK))]
-AsMerchant = Annotated[Principal, Depends(allow(Scope.WEBHOOKS, OWNER))]
+MayListen = Annotated[Principal, Depends(allow(Scope.WEBHOOKS, OWNER, NETWORK))]
 AsOperator = MayReadMetrics
 Key = Annotated[str, Depends(idempotency_key)]

@@ -61,6 +61,7 @@ SCOPES: Final[dict[Role, frozenset[Scope]]] = {
             Scope.MERCHANTS,
             Scope.READ_MERCHANTS,
             Scope.KEYS,
+            Scope.WEBHOOKS,
             Scope.METRICS,
         }
     ),

@@ -15,6 +15,8 @@ from gateway.books import Books
 from gateway.clock import NetworkClock
 from gateway.database import Database
 from gateway.tables import audit, incidents
+from gateway.webhooks import outbox
+from gateway.webhooks.events import Event
 from wallet_sdk.types import Address
 
 log = logging.getLogger(__name__)
@@ -72,7 +74,8 @@ def note(connection: Connection, kind: Incident, subject: str, detail: str, now:
     if connection.execute(same).first() is not None:
         return False
     row = {"kind": kind.value, "subject": subject, "detail": detail, "noticed_at": now}
-    connection.execute(insert(incidents), row)
+    made = connection.execute(insert(incidents).returning(incidents), row).all()
+    outbox.tell_network(connection, Event.NOTICED, [_told(1, one) for one in made], now)
     log.error("incident: %s %s: %s", kind.value, subject, detail)
     return True
 
@@ -83,7 +86,9 @@ def end(connection: Connection, kind: Incident, subject: str | None, now: int) -
     statement = update(incidents).where(c.kind == kind.value, *_open).values(ended_at=now)
     if subject is not None:
         statement = statement.where(c.subject == subject)
-    return connection.execute(statement).rowcount
+    ended = connection.execute(statement.returning(incidents)).all()
+    outbox.tell_network(connection, Event.ENDED, [_told(2, one) for one in ended], now)
+    return len(ended)
 
 
 def acknowledge(connection: Connection, number: int, actor: str, now: int) -> bool:
@@ -95,7 +100,9 @@ def acknowledge(connection: Connection, number: int, actor: str, now: int) -> bo
         update(incidents)
         .where(c.id == number, c.kind.not_in(CLOSING), *_open)
         .values(acknowledged_at=now, acknowledged_by=actor)
-    ).rowcount
+        .returning(incidents)
+    ).all()
+    outbox.tell_network(connection, Event.ENDED, [_told(2, one) for one in done], now)
     if done:
         row = {
             "at": now,
@@ -106,6 +113,15 @@ def acknowledge(connection: Connection, number: int, actor: str, now: int) -> bo
         }
         connection.execute(insert(audit), row)
     return bool(done)
+
+
+def _told(sequence: int, row: Any) -> dict[str, Any]:
+    """What the operator's end points are told: the incident as it stands, and what to do."""
+    names = ("id", "kind", "subject", "detail", "noticed_at", "ended_at")
+    names_of_end = ("acknowledged_at", "acknowledged_by")
+    shown = {name: getattr(row, name) for name in (*names, *names_of_end)}
+    shown["help"] = HELP[Incident(row.kind)]
+    return {"sequence": sequence, "incident": shown}
 
 
 def open_ones(connection: Connection) -> Sequence[Any]:

@@ -1,11 +1,11 @@
-"""End points over HTTP, for merchants. Endpoints translate; `service` decides."""
+"""End points over HTTP, for merchants and the operator. Endpoints translate; `service` decides."""
 
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
 from starlette.concurrency import run_in_threadpool
 
-from gateway.auth.dependencies import AsMerchant, Key, Principal
+from gateway.auth.dependencies import Key, MayListen, Principal
 from gateway.dependencies import Cursor, TheGateway
 from gateway.idempotency import Asked
 from gateway.strict import StrictRoute, body_hash
@@ -30,14 +30,15 @@ _STATES = {word: code.value for code, word in repository.DELIVERY_STATES.items()
 
 @router.post("", status_code=201, summary="Register an end point")
 async def create(
-    body: NewEndpoint, request: Request, who: AsMerchant, key: Key, gateway: TheGateway
+    body: NewEndpoint, request: Request, who: MayListen, key: Key, gateway: TheGateway
 ) -> EndpointWithSecret:
-    """From now on what happens to your orders is POSTed there, signed (Standard Webhooks).
+    """From now on what happens to your orders is POSTed there, signed (Standard Webhooks); to the
+    operator's end points, incidents of the network.
 
     The secret is in this answer; keep it. Messages come at least once and may come out of order:
     tell repetitions by `webhook-id`, and the order of an order's events by `data.sequence`.
     """
-    mask = events.ALL if body.events is None else events.mask_of(body.events)
+    mask = events.mask_of(body.events, who.tenant)
     made = await run_in_threadpool(
         gateway.webhooks.create, await _asked(request, who, key), body.url, mask, body.description
     )
@@ -45,14 +46,14 @@ async def create(
 
 
 @router.get("", summary="All your end points")
-async def list_all(who: AsMerchant, gateway: TheGateway) -> EndpointList:
+async def list_all(who: MayListen, gateway: TheGateway) -> EndpointList:
     """The oldest first; there are at most ten. Secrets are not shown again."""
     found = await run_in_threadpool(gateway.webhooks.all_of, who.tenant)
     return EndpointList(endpoints=[EndpointBody(**_shown(row)) for row in found])
 
 
 @router.get("/{endpoint_id}", summary="One end point")
-async def get(endpoint_id: str, who: AsMerchant, gateway: TheGateway) -> EndpointBody:
+async def get(endpoint_id: str, who: MayListen, gateway: TheGateway) -> EndpointBody:
     """The end point as it stands now."""
     found = await run_in_threadpool(gateway.webhooks.get, who.tenant, endpoint_id)
     return EndpointBody(**_shown(found))
@@ -60,7 +61,7 @@ async def get(endpoint_id: str, who: AsMerchant, gateway: TheGateway) -> Endpoin
 
 @router.patch("/{endpoint_id}", summary="Change an end point")
 async def change(
-    endpoint_id: str, body: EndpointChange, who: AsMerchant, gateway: TheGateway
+    endpoint_id: str, body: EndpointChange, who: MayListen, gateway: TheGateway
 ) -> EndpointBody:
     """Changes what the body names. What waits for the end point goes to its new URL."""
     changed = await run_in_threadpool(
@@ -69,7 +70,7 @@ async def change(
             who.key_id,
             endpoint_id,
             url=body.url,
-            mask=None if body.events is None else events.mask_of(body.events),
+            mask=None if body.events is None else events.mask_of(body.events, who.tenant),
             description=body.description,
             active=body.active,
         )
@@ -78,14 +79,14 @@ async def change(
 
 
 @router.delete("/{endpoint_id}", status_code=204, summary="Delete an end point")
-async def delete(endpoint_id: str, who: AsMerchant, gateway: TheGateway) -> None:
+async def delete(endpoint_id: str, who: MayListen, gateway: TheGateway) -> None:
     """Its secrets, its log and what waits for it go with it."""
     await run_in_threadpool(gateway.webhooks.delete, who.tenant, who.key_id, endpoint_id)
 
 
 @router.post("/{endpoint_id}/rotate-secret", summary="A fresh secret")
 async def rotate(
-    endpoint_id: str, request: Request, who: AsMerchant, key: Key, gateway: TheGateway
+    endpoint_id: str, request: Request, who: MayListen, key: Key, gateway: TheGateway
 ) -> EndpointWithSecret:
     """For a day each message carries two signatures, by the fresh secret and by the one before."""
     asked = await _asked(request, who, key)
@@ -95,7 +96,7 @@ async def rotate(
 
 @router.post("/{endpoint_id}/test", status_code=202, summary="Send a test event")
 async def send_test(
-    endpoint_id: str, request: Request, who: AsMerchant, key: Key, gateway: TheGateway
+    endpoint_id: str, request: Request, who: MayListen, key: Key, gateway: TheGateway
 ) -> TestSent:
     """A `webhook.test` event, delivered like any other; look at what became of it in the log."""
     asked = await _asked(request, who, key)
@@ -104,7 +105,7 @@ async def send_test(
 
 @router.post("/{endpoint_id}/replay", status_code=202, summary="Send events again")
 async def replay(
-    endpoint_id: str, body: Replay, request: Request, who: AsMerchant, key: Key, gateway: TheGateway
+    endpoint_id: str, body: Replay, request: Request, who: MayListen, key: Key, gateway: TheGateway
 ) -> Replayed:
     """The same payloads under the same `webhook-id`: a receiver that had one ignores it.
 
@@ -127,7 +128,7 @@ async def replay(
 async def list_deliveries(
     endpoint_id: str,
     request: Request,
-    who: AsMerchant,
+    who: MayListen,
     gateway: TheGateway,
     state: Literal["pending", "delivered", "failed"] | None = None,
     cursor: Cursor = None,
@@ -154,7 +155,7 @@ async def list_deliveries(
 
 @router.get("/{endpoint_id}/deliveries/{event_id}", summary="One delivery")
 async def get_delivery(
-    endpoint_id: str, event_id: str, who: AsMerchant, gateway: TheGateway
+    endpoint_id: str, event_id: str, who: MayListen, gateway: TheGateway
 ) -> DeliveryDetail:
     """The payload, and every attempt with what the receiver answered."""
     room = gateway.webhooks

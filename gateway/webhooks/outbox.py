@@ -6,7 +6,7 @@ rows on, delivery is a matter of scanning; a crash after the commit loses nothin
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, func, insert, select
 
@@ -19,6 +19,8 @@ from gateway.tables import orders, webhook_deliveries, webhook_endpoints, webhoo
 from gateway.webhooks.events import Event, payload
 
 WALL = WallClock()
+NETWORK: Final = 0
+"""The operator, as an owner of end points."""
 
 
 def is_anyone_listening(connection: Connection) -> bool:
@@ -52,6 +54,28 @@ def write_by_public_id(
     return written
 
 
+def tell_network(
+    connection: Connection, event: Event, told: Sequence[dict[str, Any]], now: int
+) -> None:
+    """The event to the operator's end points, once for each of the payloads' `data`."""
+    listeners = _listeners(connection, event, [NETWORK])[NETWORK]
+    if not listeners or not told:
+        return
+    rows = [
+        {
+            "public_id": raw_id,
+            "merchant_id": NETWORK,
+            "order_id": None,
+            "sequence": data["sequence"],
+            "event": event.value,
+            "payload": payload(event, now, data),
+            "created_at": now,
+        }
+        for data, raw_id in zip(told, ids.new_ids(len(told), now), strict=True)
+    ]
+    _store(connection, rows, [listeners] * len(rows))
+
+
 def _write(connection: Connection, event: Event, rows: Sequence[Any], now: int) -> int:
     listeners = _listeners(connection, event, sorted({row.merchant_id for row in rows}))
     heard = [row for row in rows if row.merchant_id in listeners]
@@ -62,6 +86,14 @@ def _write(connection: Connection, event: Event, rows: Sequence[Any], now: int) 
         _event_row(event, row, raw_id, last.get(row.id, 0) + 1, now)
         for row, raw_id in zip(heard, ids.new_ids(len(heard), now), strict=True)
     ]
+    _store(connection, new, [listeners[row.merchant_id] for row in heard])
+    return len(heard)
+
+
+def _store(
+    connection: Connection, new: Sequence[dict[str, Any]], listeners: Sequence[Sequence[int]]
+) -> None:
+    """Event rows, and a delivery of each to every one of its end points (row numbers)."""
     statement = insert(webhook_events).returning(webhook_events.c.id, sort_by_parameter_order=True)
     numbers = connection.execute(statement, new).scalars().all()
     # Delivery is about other people's servers: it goes by the wall clock, not by network time.
@@ -75,11 +107,10 @@ def _write(connection: Connection, event: Event, rows: Sequence[Any], now: int) 
                 "state": DeliveryState.PENDING.value,
                 "due_at": due_at,
             }
-            for number, row in zip(numbers, heard, strict=True)
-            for endpoint in listeners[row.merchant_id]
+            for number, endpoints in zip(numbers, listeners, strict=True)
+            for endpoint in endpoints
         ],
     )
-    return len(heard)
 
 
 def _listeners(

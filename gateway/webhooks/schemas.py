@@ -4,7 +4,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, Field, model_validator
 
-from gateway.orders.schemas import Strict
+from gateway.orders.schemas import Strict, examples
 from gateway.webhooks.targets import URL_LENGTH_MAX
 
 EventName = Literal[
@@ -15,6 +15,8 @@ EventName = Literal[
     "order.failed",
     "order.reorged",
     "order.delayed",
+    "incident.noticed",
+    "incident.ended",
 ]
 Url = Annotated[
     str,
@@ -30,7 +32,17 @@ Description = Annotated[str, Field(max_length=200, examples=["the till server of
 
 
 class NewEndpoint(Strict):
-    """An end point. Without `events` it hears all of them."""
+    """An end point. Without `events` it hears all of yours: a merchant's of its orders, the
+    operator's of incidents.
+    """
+
+    model_config = examples(
+        {
+            "url": "https://pos.example.com/banyan",
+            "events": ["order.final", "order.failed"],
+            "description": "the till server of shop 3",
+        }
+    )
 
     url: Url
     events: EventNames | None = None
@@ -40,6 +52,8 @@ class NewEndpoint(Strict):
 class EndpointChange(Strict):
     """What is to change. `active` true switches it on again, also after it answered 410."""
 
+    model_config = examples({"events": ["order.final"]}, {"active": True})
+
     url: Url | None = None
     events: EventNames | None = None
     description: Description | None = None
@@ -48,6 +62,8 @@ class EndpointChange(Strict):
 
 class Replay(Strict):
     """One event, or a stretch of time (unix seconds, as the payloads' timestamps)."""
+
+    model_config = examples({"since": 1_764_806_400, "until": 1_764_892_800, "only": "failed"})
 
     event: Annotated[str, Field(min_length=30, max_length=30)] | None = None
     since: Annotated[int, Field(ge=0, le=2**53)] | None = None

@@ -6,9 +6,13 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import jsonschema_rs
 import pytest
+from sqlalchemy import select
 
 from gateway.orders.schemas import A_MEMBER, AN_ORDER, ANOTHER_MEMBER
+from gateway.tables import webhook_events
+from gateway.webhooks.events import WORDS, Event
 from tests.gateway.helpers import Town, fresh
 
 # Ids in paths, and who asks where it is not the baker.
@@ -79,6 +83,34 @@ def test_openapi__every_example_of_a_body__is_taken(town: Town, document: dict[s
             posted += 1
     assert posted >= 13
     town.network.gateway.drain()
+
+
+def test_openapi__webhooks__their_examples_and_what_is_sent_fit_their_schemas(
+    town: Town, document: dict[str, Any]
+) -> None:
+    told = {word: operation["post"] for word, operation in document["webhooks"].items()}
+    assert set(told) == set(WORDS.values())
+    for word, operation in told.items():
+        named = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"]
+        schema = document["components"]["schemas"][named.rpartition("/")[2]]
+        # Strict about what is there: a member that nobody described is as wrong as a missing one.
+        strict = json.loads(json.dumps(document["components"]))
+        for each in strict["schemas"].values():
+            if each.get("type") == "object" and "properties" in each:
+                each["additionalProperties"] = False
+        checked = jsonschema_rs.Draft202012Validator({"$ref": named, "components": strict})
+        assert schema["examples"], word
+        for example in schema["examples"]:
+            checked.validate(example)
+        assert not checked.is_valid(schema["examples"][0] | {"type": "order.unheard_of"})
+    # What was really frozen in this town, of every kind that there is.
+    with town.network.gateway.database.read() as connection:
+        rows = connection.execute(select(webhook_events.c.event, webhook_events.c.payload)).all()
+    for row in rows:
+        sent = json.loads(bytes(row.payload))
+        assert sent["type"] == WORDS[Event(row.event)]
+        named = told[sent["type"]]["requestBody"]["content"]["application/json"]["schema"]["$ref"]
+        jsonschema_rs.Draft202012Validator({"$ref": named, "components": strict}).validate(sent)
 
 
 def test_openapi__every_operation__names_its_refusals_and_its_key(

@@ -16,7 +16,9 @@ import pytest
 from typer.testing import CliRunner
 
 from gateway.cli import app
-from tests.gateway.helpers import Town, fresh
+from gateway.relay import incidents
+from gateway.relay.incidents import Incident
+from tests.gateway.helpers import NOON, Town, fresh
 from tests.gateway.webhooks.conftest import Desk
 from tests.gateway.webhooks.receivers import Receiver, receiving
 from wallet_sdk.client import GatewayClient, GatewayRefused
@@ -28,7 +30,7 @@ ROOT = Path(__file__).parents[3]
 @pytest.fixture(scope="module", autouse=True)
 def _nobody_listens(town: Town) -> None:
     """The town is every module's: what others left there ends before this one begins."""
-    for key in (town.baker.api_key, town.florist.api_key):
+    for key in (town.baker.api_key, town.florist.api_key, town.operator_key):
         asks = town.headers(key)
         found = town.client.get("/v1/webhook-endpoints", headers=asks).json()["endpoints"]
         for endpoint in found:
@@ -191,6 +193,57 @@ def test_rotate__repeated_under_its_key__rotates_once(town: Town, sdk: GatewayCl
     again = sdk.webhooks.rotate_secret(mine.id, idempotency_key=key)
     assert once.secret == again.secret != mine.secret
     assert once.previous_secret_until is not None
+
+
+# ---- the operator
+
+
+def test_create__of_what_others_hear__is_refused(town: Town) -> None:
+    url = "https://ops.example.com/banyan"
+    for key, heard in (
+        (town.operator_key, "order.final"),
+        (town.baker.api_key, "incident.noticed"),
+        (town.operator_key, "webhook.test"),
+    ):
+        asked = town.post("/v1/webhook-endpoints", {"url": url, "events": [heard]}, by=key)
+        assert (asked.status_code, asked.json()["code"]) == (422, "invalid_request"), heard
+
+
+def test_incident__of_the_network__is_told_to_the_operator_alone(
+    town: Town, sdk: GatewayClient, receiver: Receiver
+) -> None:
+    gateway, key = town.network.gateway, town.operator_key
+    mine = town.post("/v1/webhook-endpoints", {"url": receiver.url}, by=key).json()
+    sdk.webhooks.create(receiver.url)
+    assert mine["events"] == ["incident.noticed", "incident.ended"]
+    subject = fresh("0x")
+    with gateway.database.write() as connection:
+        for _ in range(2):  # noticed again while it is open, it is told once
+            incidents.note(connection, Incident.RELAYER_DRAINED, subject, "holds 1 wei", NOON)
+    gateway.deliverer.wake()
+    (got,) = receiver.wait(1)
+    noticed = verify_webhook(got.body, got.headers, mine["secret"])
+    assert (noticed.type, noticed.sequence, noticed.order) == ("incident.noticed", 1, None)
+    told = noticed.data["incident"]
+    assert (told["kind"], told["subject"], told["ended_at"]) == ("relayer_drained", subject, None)
+    assert told["help"].startswith("Send coin")
+    with gateway.database.write() as connection:
+        assert incidents.end(connection, Incident.RELAYER_DRAINED, subject, NOON + 9) == 1
+    gateway.deliverer.wake()
+    ended = verify_webhook(receiver.wait(2)[1].body, receiver.got[1].headers, mine["secret"])
+    assert (ended.type, ended.sequence) == ("incident.ended", 2)
+    assert ended.data["incident"]["ended_at"] == NOON + 9
+    path = f"/v1/webhook-endpoints/{mine['id']}"
+    assert town.get(path).status_code == 404
+    log = town.get(f"{path}/deliveries", by=key).json()["deliveries"]
+    assert [line["type"] for line in log] == ["incident.ended", "incident.noticed"]
+    # Sent again by hand, and a fresh secret, as for merchants.
+    assert town.post(f"{path}/replay", {"since": 0, "only": "all"}, by=key).json()["events"] == 2
+    receiver.wait(4)
+    fresh_one = town.post(f"{path}/rotate-secret", {}, by=key).json()
+    assert fresh_one["secret"] != mine["secret"]
+    assert town.client.delete(path, headers=town.headers(key)).status_code == 204
+    assert len(receiver.got) == 4
 
 
 # ---- the command line and the example

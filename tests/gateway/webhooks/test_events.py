@@ -78,10 +78,10 @@ def row_of(database: Database, order: str) -> int:
 
 def test_mask_of__an_unknown_name__is_refused() -> None:
     with pytest.raises(InvalidRequest, match="order.eaten"):
-        events.mask_of(["order.final", "order.eaten"])
+        events.mask_of(["order.final", "order.eaten"], 1)
     with pytest.raises(InvalidRequest):
         # Nobody subscribes to the test event: it is sent by hand.
-        events.mask_of(["webhook.test"])
+        events.mask_of(["webhook.test"], 1)
 
 
 def test_accept__nobody_listens__writes_nothing(house: House) -> None:
