@@ -6,6 +6,8 @@ import json
 import re
 import shutil
 import subprocess
+import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +34,15 @@ ALERTS = {
 EXPOSURE_MAX = 2.5
 
 
+@cache
+def the_program() -> Any:
+    """`banyan`, put together once: it takes half a second."""
+    return typer.main.get_command(app)
+
+
 def is_command(words: list[str]) -> bool:
     """Whether `banyan WORDS...` begins with a command of ours."""
-    command: Any = typer.main.get_command(app)
+    command = the_program()
     for word in words:
         inner = getattr(command, "commands", None)
         if inner is None:
@@ -46,6 +54,92 @@ def is_command(words: list[str]) -> bool:
 
 
 # ---- compose
+
+
+def test_compose__every_key__is_one_of_the_specification() -> None:
+    assert {key for key in COMPOSE if not key.startswith("x-")} <= {
+        *("name", "services", "volumes", "secrets")
+    }
+    # Of the Compose Specification what is used here; another word may be a slip of the pen.
+    words = {"image", "build", "restart", "read_only", "tmpfs", "cap_drop", "security_opt"}
+    words |= {"stop_grace_period", "environment", "volumes", "secrets", "depends_on", "healthcheck"}
+    words |= {"command", "ports"}
+    for name, service in COMPOSE["services"].items():
+        assert set(service) <= words, name
+        assert set(service.get("healthcheck", {})) <= {"test", "interval", "timeout", "retries"}
+        for secret in service.get("secrets", []):
+            assert isinstance(secret, str) or set(secret) == {"source", "target", "uid", "mode"}
+        for value in service.get("environment", {}).values():
+            assert isinstance(value, str), (name, value)
+
+
+def test_compose__everything_it_leads_to__is_there() -> None:
+    services = COMPOSE["services"]
+    for name, service in services.items():
+        for other, how in service.get("depends_on", {}).items():
+            if how["condition"] == "service_healthy":
+                assert services[other]["healthcheck"]["test"], name
+            else:
+                # It ends by itself, or nobody would ever start.
+                assert how["condition"] == "service_completed_successfully", name
+                assert services[other]["restart"] == "no", name
+        for volume in service.get("volumes", []):
+            source = volume.split(":")[0]
+            there = (DEPLOY / source).exists() if "/" in source else source in COMPOSE["volumes"]
+            assert there, (name, volume)
+        if "build" in service:
+            context = DEPLOY / service["build"]["context"]
+            assert (context / service["build"]["dockerfile"]).is_file()
+        # What a setting says of a secret's file is where the secret is mounted.
+        mounted = {
+            f"/run/secrets/{s['target']}" for s in service.get("secrets", []) if "target" in s
+        }
+        for value in service.get("environment", {}).values():
+            assert not value.startswith("/run/secrets/banyan") or value in mounted, value
+
+
+def test_compose__its_folders_and_ports__are_those_of_the_image() -> None:
+    text = (DEPLOY / "Dockerfile").read_text()
+    assert "CREDENTIALS_DIRECTORY=/run/secrets" in text
+    (folder,) = re.findall(r"BANYAN_DATA_DIR=(\S+)", text)
+    (port,) = re.findall(r"^EXPOSE (\d+)$", text, re.M)
+    (uid,) = re.findall(r"useradd --uid (\d+)", text)
+    (command,) = re.findall(r"^CMD (\[.+\])$", text, re.M)
+    assert is_command(json.loads(command)[:1])
+    assert json.loads(command)[-1] == port
+    for name, service in OURS.items():
+        for volume in service.get("volumes", []):
+            assert volume.split(":")[1] == folder, name
+        for published in service.get("ports", []):
+            assert published.endswith(f":{port}"), name
+        for secret in service.get("secrets", []):
+            assert secret["uid"] == uid, name
+        for word in service.get("healthcheck", {}).get("test", []):
+            assert "127.0.0.1" not in word or f"127.0.0.1:{port}/" in word, name
+
+
+def test_wheel__of_what_the_dockerfile_copies__holds_every_file(tmp_path: Path) -> None:
+    """The image is not built here; what would go into it is."""
+    copied = re.findall(r"^COPY (\w+)/ \1/$", (DEPLOY / "Dockerfile").read_text(), re.M)
+    packages = sorted(set(copied) - {"requirements"})
+    assert packages == ["gateway", "indexer", "wallet_sdk"]
+    tracked = subprocess.run(
+        ["git", "ls-files", *packages], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split()
+    built = subprocess.run(
+        [
+            *(sys.executable, "-W", "ignore", "-c"),
+            "import sys; from setuptools import setup; sys.argv[1:] = ['-q', 'build', "
+            f"'-b', {str(tmp_path)!r}, 'egg_info', '-e', {str(tmp_path)!r}]; setup()",
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert built.returncode == 0, built.stderr
+    there = {str(p.relative_to(tmp_path / "lib")) for p in (tmp_path / "lib").rglob("*")}
+    assert [path for path in tracked if path not in there] == []
 
 
 def test_compose__every_image__is_ours_or_a_plain_name() -> None:
