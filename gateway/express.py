@@ -18,6 +18,7 @@ from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute, Match
 from starlette.types import Receive, Scope, Send
 
+from gateway.auth.dependencies import known
 from gateway.strict import StrictRequest, StrictRoute
 
 _PLAIN_BODY = (b"content-type", b"application/json")
@@ -64,6 +65,7 @@ class Express(BaseRoute):
         """One request. What is raised becomes a problem where all errors do."""
         route, steps = self._plans[scope["path"]]
         request = StrictRequest(scope, receive)
+        await known(request)
         sent = await request.json() if await request.body() else _NOTHING
         values: list[Any] = []
         for step in steps[:-1]:

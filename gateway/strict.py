@@ -11,6 +11,7 @@ from fastapi.routing import APIRoute
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gateway.auth.dependencies import known
 from gateway.errors import InvalidRequest
 from gateway.problems import problem
 
@@ -18,6 +19,10 @@ BODY_BYTES_MAX: Final = 4 * 1024 * 1024
 """10,000 bulk lines of 400 bytes; what is larger is a file and belongs into `banyan import`."""
 DEPTH_MAX: Final = 8
 """No body of ours nests deeper than five."""
+OBJECTS_MAX: Final = 100_000
+"""10,000 bulk lines with a purchase each are a fifth of this; millions of them in 4 MB would keep
+the event loop for seconds.
+"""
 
 
 class BodyInvalid(InvalidRequest):
@@ -63,6 +68,8 @@ class StrictRoute(APIRoute):
         handler = super().get_route_handler()
 
         async def strict(request: Request) -> Response:
+            # Before a byte of the body is read: who is nobody costs nothing more.
+            await known(request)
             return await handler(StrictRequest(request.scope, request.receive))
 
         return strict
@@ -72,9 +79,12 @@ def parse(body: bytes) -> Any:
     """JSON without NaN, doubled keys, deep nesting or NUL. Raises BodyInvalid."""
     try:
         text = body.decode()
-        if text.count("[") + text.count("{") > DEPTH_MAX and _depth(text) > DEPTH_MAX:
-            raise BodyInvalid(f"the body nests deeper than {DEPTH_MAX}")
+        inside = text.count("[") + text.count("{")
+        if inside > OBJECTS_MAX:
+            raise BodyInvalid(f"the body holds more than {OBJECTS_MAX} lists and objects")
         parsed = _DECODER.decode(text)
+        if inside > DEPTH_MAX and type(parsed) in (dict, list) and _deeper(parsed, DEPTH_MAX):
+            raise BodyInvalid(f"the body nests deeper than {DEPTH_MAX}")
     except UnicodeDecodeError as error:
         raise BodyInvalid("the body is not UTF-8") from error
     except BodyInvalid:
@@ -88,7 +98,11 @@ def parse(body: bytes) -> Any:
 
 def body_hash(path: str, parsed: Any) -> bytes:
     """What an idempotency key is bound to: the path and the content, whatever its spacing."""
-    content = orjson.dumps(parsed, option=orjson.OPT_SORT_KEYS)
+    try:
+        content = orjson.dumps(parsed, option=orjson.OPT_SORT_KEYS)
+    except TypeError:
+        # A number of more than 64 bits, where a body was sent that nobody reads.
+        content = json.dumps(parsed, sort_keys=True).encode()
     return hashlib.sha256(path.encode() + b"\0" + content).digest()
 
 
@@ -106,27 +120,13 @@ def _no_constant(name: str) -> Any:
 _DECODER: Final = json.JSONDecoder(object_pairs_hook=_no_key_twice, parse_constant=_no_constant)
 
 
-def _depth(text: str) -> int:
-    deepest = depth = 0
-    in_string = escaped = False
-    for character in text:
-        if in_string:
-            if escaped:
-                escaped = False
-            elif character == "\\":
-                escaped = True
-            elif character == '"':
-                in_string = False
-        elif character == '"':
-            in_string = True
-        elif character in "[{":
-            depth += 1
-            deepest = max(deepest, depth)
-            if deepest > DEPTH_MAX:
-                return deepest
-        elif character in "]}":
-            depth -= 1
-    return deepest
+def _deeper(value: Any, left: int) -> bool:
+    """Whether lists and objects stand deeper in one another than `left`."""
+    inner = value.values() if type(value) is dict else value
+    for each in inner:
+        if type(each) in (dict, list) and (left == 1 or _deeper(each, left - 1)):
+            return True
+    return False
 
 
 def _no_odd_text(value: Any) -> None:

@@ -163,16 +163,22 @@ def _too_often(wait_s: float) -> RateLimited:
     return RateLimited(f"too many requests; come back in {seconds} s", retry_after_s=seconds)
 
 
+async def known(request: Request) -> Principal:
+    """Who asks. Raises Unauthenticated, RateLimited."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise Unauthenticated("send the API key as `Authorization: Bearer bnk_...`")
+    ring: KeyRing = request.app.state.key_ring
+    address = request.client.host if request.client else ""
+    return await ring.principal(token.strip(), address)
+
+
 def allow(scope: Scope, *roles: Role) -> Callable[[Request], Coroutine[Any, Any, Principal]]:
     """A dependency that lets these roles in, with keys that have the scope, and nobody else."""
 
     async def dependency(request: Request) -> Principal:
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not token:
-            raise Unauthenticated("send the API key as `Authorization: Bearer bnk_...`")
+        principal = await known(request)
         ring: KeyRing = request.app.state.key_ring
-        address = request.client.host if request.client else ""
-        principal = await ring.principal(token.strip(), address)
         await ring.count(principal)
         if principal.role not in roles:
             raise Forbidden(f"a key of role {principal.role.value} does not reach this")

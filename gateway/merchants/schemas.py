@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from fastapi import Query
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, field_validator
 
 from gateway.merchants.onboarding import AMOUNT_MAX, NAME_LENGTH_MAX, SLUG_LENGTH_MAX
 from gateway.orders.schemas import Strict, examples
@@ -46,6 +46,14 @@ class NewDeposit(Strict):
 
     amount: Annotated[int, Field(ge=1, le=AMOUNT_MAX)]
     bank_reference: Annotated[str, Field(min_length=1, max_length=100)]
+
+    @field_validator("bank_reference")
+    @classmethod
+    def _printable(cls, value: str) -> str:
+        # It is written into the audit, which people read line by line.
+        if not value.isprintable():
+            raise ValueError("a bank reference is printable")
+        return value
 
 
 class MerchantBody(BaseModel):

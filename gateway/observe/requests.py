@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from asgi_correlation_id import CorrelationIdMiddleware
 from fastapi import FastAPI
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.metrics import Metrics
@@ -20,6 +21,9 @@ _OWN_ID: Final = re.compile(r"[0-9A-Za-z._-]{8,64}")
 
 # Asked every few seconds by machines: a line each would say nothing.
 _UNTOLD: Final = ("/healthz", "/readyz", "/metrics")
+
+GONE: Final = 499
+"""In the log and the metrics alone: the caller went away before it was answered."""
 
 ORDERS: Final = "banyan.orders"
 """Where an endpoint leaves the ids of the orders that a request made, in its scope."""
@@ -39,7 +43,8 @@ class Measured:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        status, began = 500, time.perf_counter()
+        # Nothing was answered: whoever asked went away before that.
+        status, began = GONE, time.perf_counter()
 
         async def noting(message: Message) -> None:
             nonlocal status
@@ -49,6 +54,12 @@ class Measured:
 
         try:
             await self._app(scope, receive, noting)
+        except ClientDisconnect:
+            # In the middle of a body; nobody hears an answer, and nothing is broken here.
+            pass
+        except Exception:
+            status = 500
+            raise
         finally:
             route = getattr(scope.get("route"), "path", "unknown")
             took_s = time.perf_counter() - began

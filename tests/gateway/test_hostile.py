@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import re
 import resource
 import socket
+import time
 from typing import Any
 
 import httpx
@@ -134,6 +136,65 @@ def test_post__odd_idempotency_key__is_refused(town: Town, key: str) -> None:
     encoded = {name.encode(): value.encode("latin-1") for name, value in headers.items()}
     response = town.client.post("/v1/members", json={"external_id": "x"}, headers=encoded)
     refused(response, 422, "invalid_request")
+
+
+@pytest.mark.parametrize("body", [b"1" + b"0" * 40, b'{"x": %s}' % (b"9" * 30), b"[1e400]"])
+def test_post__a_body_that_nobody_reads__may_hold_any_number(town: Town, body: bytes) -> None:
+    made = town.post("/v1/issuances", {"member": town.ada.id, "reference": fresh("r"), "points": 1})
+    path, key = f"/v1/orders/{made.json()['id']}/cancel", fresh("k")
+    headers = town.headers() | {"Idempotency-Key": key, "Content-Type": "application/json"}
+    first, again = (town.client.post(path, content=body, headers=headers) for _ in range(2))
+    assert first.status_code < 500
+    assert (first.status_code, first.json()) == (again.status_code, again.json())
+    other = town.client.post(path, content=b"[]", headers=headers)
+    refused(other, 422, "idempotency_key_reused")
+
+
+def test_post__a_million_small_objects__is_refused_in_no_time(town: Town) -> None:
+    body = b"[" + b"{}," * 1_300_000 + b"{}]"
+    headers = town.headers() | {"Idempotency-Key": fresh("k"), "Content-Type": "application/json"}
+    began = time.monotonic()
+    answer = town.client.post("/v1/issuances/bulk", content=body, headers=headers)
+    refused(answer, 400, "body_invalid")
+    assert time.monotonic() - began < 2
+
+
+@pytest.mark.parametrize("path", ["/v1/issuances", "/v1/merchants/me/withdrawals"])
+def test_post__by_nobody__is_refused_before_its_body_is_read(town: Town, path: str) -> None:
+    # No byte of the body is ever sent.
+    sent = {"Authorization": "Bearer bnk_guess", "Content-Length": "1000000"}
+    lines = [f"POST {path} HTTP/1.1", "Host: gateway", "Content-Type: application/json"]
+    for headers in (sent, {"Content-Length": "1000000"}):
+        with line_to(town) as line:
+            told = [*lines, *(f"{name}: {value}" for name, value in headers.items()), "", ""]
+            line.sendall("\r\n".join(told).encode())
+            assert b" 401 " in line.recv(4096).split(b"\r\n")[0]
+
+
+@pytest.mark.parametrize("media", ["application/json", "application/json; charset=utf-8"])
+def test_post__cut_off_in_its_body__is_no_error_of_ours(
+    town: Town, media: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    def errors() -> float:
+        text = town.get("/metrics", by=town.operator_key).text
+        found = re.findall(r'banyan_requests_total\{.*status="5\d\d"\} (\S+)', text)
+        return sum(float(value) for value in found)
+
+    before = errors()
+    with line_to(town) as line:
+        line.sendall(head(town, Content_Length="100", Content_Type=media) + b'{"member": "m')
+    with line_to(town) as line:
+        line.sendall(b"POST /v1/issuances HTTP/1.1\r\nHost: gate")
+    assert town.get("/v1/merchants/me").status_code == 200
+    time.sleep(0.1)
+    assert errors() == before
+    assert "unexpected" not in caplog.text
+
+
+def test_deposit__a_reference_of_two_lines__is_refused(town: Town) -> None:
+    body = {"amount": 5, "bank_reference": "wire 1\nwire 2"}
+    path = f"/v1/merchants/{town.baker.id}/deposits"
+    refused(town.post(path, body, by=town.operator_key), 422, "invalid_request")
 
 
 # ---- browsers
