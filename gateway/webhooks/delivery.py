@@ -2,18 +2,20 @@
 
 One event loop carries all attempts, so that a receiver that takes its time costs a few bytes and
 not a thread. The order book is touched in turns: results of the last moments and the next claims
-share a transaction.
+share a transaction. Messages are claimed ahead of the attempts, so that a busy end point's turns
+are few; what is ahead goes back when an attempt fails, or when it has waited for too long.
 """
 
 import asyncio
 import logging
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from random import Random
 from typing import Final
 
@@ -34,8 +36,16 @@ log = logging.getLogger(__name__)
 INTERVAL_S: Final = 0.25
 # After the database refused a turn.
 BACK_OFF_S: Final = 1.0
-# Attempts under way from one process: each is a socket and the payload.
+# Attempts under way from one process: each is a socket.
 IN_FLIGHT_MAX: Final = 512
+# Claimed by one process: each is its payload, a kilobyte or two.
+CLAIMED_MAX: Final = 4_096
+# Claimed and not begun for so long, its receiver is slow, or its end point may have been changed
+# meanwhile: it goes back.
+AHEAD_S: Final = 5.0
+# Results of so many seconds share a transaction, while others are under way.
+GATHER_S: Final = 0.05
+RESULTS_MAX: Final = 256
 # How long a stop waits for attempts under way. What is cut off goes again after its lease.
 STOP_MAX_S: Final = 5.0
 # A secret that did not open is not tried again before.
@@ -62,7 +72,10 @@ class Deliverer:
         self._make_line = line
         self._wall = wall
         self._dice = dice or Random()
+        # What this process has claimed by end point: attempts under way, and what is ahead.
         self._in_flight: Counter[int] = Counter()
+        self._running: Counter[int] = Counter()
+        self._ahead: defaultdict[int, deque[tuple[float, Job]]] = defaultdict(deque)
         self._swept_at = 0.0
         self._shut: dict[bytes, float] = {}
         self._stopping = threading.Event()
@@ -125,46 +138,104 @@ class Deliverer:
         under_way: set[asyncio.Task[Result]],
     ) -> None:
         results: list[Result] = []
+        back: list[Job] = []
         stop_at: float | None = None
         while True:
             stopping = self._stopping.is_set()
             if stopping and stop_at is None:
                 stop_at = time.monotonic() + STOP_MAX_S
+            if stopping:
+                back += self._take_back(list(self._ahead))
             pause = INTERVAL_S
             try:
-                jobs = await loop.run_in_executor(sql, self._turn, list(results), stopping)
+                turn = partial(self._turn, list(results), list(back), stopping)
+                jobs = await loop.run_in_executor(sql, turn)
             except Exception:
                 # The results stay with us. Should they be lost with the process, the receivers get
                 # these events once more.
                 log.exception("a turn of the webhooks failed; it is tried again")
                 jobs, pause = [], BACK_OFF_S
             else:
+                self._in_flight -= Counter(r.job.endpoint_id for r in results)
+                self._in_flight -= Counter(job.endpoint_id for job in back)
                 results.clear()
+                back.clear()
             for job in jobs:
                 self._in_flight[job.endpoint_id] += 1
-                under_way.add(asyncio.create_task(self._attempt(line, job)))
+                self._ahead[job.endpoint_id].append((time.monotonic(), job))
             ended = stop_at is not None and time.monotonic() > stop_at
-            if stopping and (ended or not (under_way or results)):
+            if stopping and (ended or not (under_way or results or back)):
                 return
-            fresh = await _ended(under_way, woken, pause)
-            self._in_flight -= Counter(result.job.endpoint_id for result in fresh)
+            await self._gather(line, woken, under_way, pause, results, back)
+
+    async def _gather(
+        self,
+        line: Line,
+        woken: asyncio.Event,
+        under_way: set[asyncio.Task[Result]],
+        pause_s: float,
+        results: list[Result],
+        back: list[Job],
+    ) -> None:
+        """Begins what is ahead, and adds what ends in the next moment to `results`, what is given
+        up meanwhile to `back`.
+        """
+        wait_s, until = pause_s, 0.0
+        back += self._begin(line, under_way)
+        while True:
+            fresh = await _ended(under_way, woken, wait_s)
+            self._running -= Counter(result.job.endpoint_id for result in fresh)
+            failed = {r.job.endpoint_id for r in fresh if r.answer.outcome != "delivered"}
+            back += self._take_back(failed)
             results += fresh
+            # Who is next need not wait for this turn's commit.
+            back += self._begin(line, under_way)
+            until = until or time.monotonic() + GATHER_S
+            wait_s = until - time.monotonic()
+            if not fresh or not under_way or wait_s <= 0 or len(results) >= RESULTS_MAX:
+                return
+
+    def _begin(self, line: Line, under_way: set[asyncio.Task[Result]]) -> list[Job]:
+        """Begins what may be under way; returns what has waited for too long."""
+        late: list[Job] = []
+        latest = time.monotonic() - AHEAD_S
+        for endpoint, ahead in list(self._ahead.items()):
+            while ahead and ahead[0][0] < latest:
+                late.append(ahead.popleft()[1])
+            while (
+                ahead
+                and self._running[endpoint] < queue.PER_ENDPOINT_MAX
+                and len(under_way) < IN_FLIGHT_MAX
+            ):
+                self._running[endpoint] += 1
+                under_way.add(asyncio.create_task(self._attempt(line, ahead.popleft()[1])))
+            if not ahead:
+                del self._ahead[endpoint]
+        return late
+
+    def _take_back(self, endpoints: Iterable[int]) -> list[Job]:
+        """What is ahead for these end points, and stays so no longer."""
+        return [job for endpoint in endpoints for _, job in self._ahead.pop(endpoint, ())]
 
     # ---- one turn with the order book
 
-    def _turn(self, results: Sequence[Result], stopping: bool) -> list[Job]:
+    def _turn(self, results: Sequence[Result], back: Sequence[Job], stopping: bool) -> list[Job]:
         """Stores results and claims what is due, in one transaction."""
         now = int(self._wall())
         self._sweep(now)
-        if not results and (stopping or not self._is_anything_due(now)):
+        if not (results or back) and (stopping or not self._is_anything_due(now)):
             return []
         if any(result.answer.outcome == "delivered" for result in results):
             faults.point("webhooks.delivered_not_marked")
         with self._database.write() as connection:
             gone = queue.store(connection, results, now, self._dice)
-            free = 0 if stopping else IN_FLIGHT_MAX - self._in_flight.total()
+            queue.release(connection, back, now)
+            # Of what is stored here nothing is claimed any more.
+            held = self._in_flight - Counter(r.job.endpoint_id for r in results)
+            held -= Counter(job.endpoint_id for job in back)
+            free = 0 if stopping else CLAIMED_MAX - held.total()
             jobs, closed = (
-                queue.claim(connection, self._custody, now, self._in_flight, free, self._dice)
+                queue.claim(connection, self._custody, now, held, free, self._dice)
                 if free > 0
                 else ([], set[bytes]())
             )

@@ -25,11 +25,13 @@ from gateway.webhooks.transport import Answer
 # Attempts under way to one end point from one process: a receiver that takes 100 ms gets 80 events
 # a second; a slow one holds up nobody else.
 PER_ENDPOINT_MAX: Final = 8
+# Claimed for an end point that takes what it gets: one transaction for 64 messages, not for each.
+AHEAD_MAX: Final = 64
 # One that has just failed so often in a row is probed by one attempt at a time, so that a dead
 # receiver's backlog costs little, and a recovering one is not run over.
 FAILING_AFTER: Final = 3
 
-# Longer than any attempt can take, with its commit.
+# Longer than what is claimed may wait for its turn (5 s), be attempted (15 s) and be stored.
 LEASE_S: Final = 60
 
 # Counted from the first attempt.
@@ -59,6 +61,11 @@ _AGAIN = (
         last_status=bindparam("status"),
         last_outcome=bindparam("outcome"),
     )
+)
+_RELEASE = (
+    update(deliveries)
+    .where(deliveries.c.id == bindparam("row_id"), deliveries.c.fence == bindparam("claimed"))
+    .values(due_at=bindparam("due"))
 )
 _CLAIM = (
     update(deliveries)
@@ -118,8 +125,8 @@ def claim(
 ) -> tuple[list[Job], set[bytes]]:
     """Takes what is due, at most `free` attempts, and of each end point at most its share.
 
-    `in_flight` counts the attempts of this process by end point. Beside the jobs the names of
-    secrets that are to be opened first, outside of this transaction: the master key may be in KMS.
+    `in_flight` counts what this process has claimed by end point. Beside the jobs: secrets that are
+    to be opened first, outside of this transaction, since the master key may be in KMS.
     """
     waiting = list(connection.execute(_due_endpoints(now)).all())
     # Whoever has least under way comes first, so that many busy ones cannot starve a quiet one.
@@ -128,7 +135,7 @@ def claim(
     jobs: list[Job] = []
     closed: set[bytes] = set()
     for endpoint in waiting:
-        share = 1 if endpoint.failures >= FAILING_AFTER else PER_ENDPOINT_MAX
+        share = 1 if endpoint.failures >= FAILING_AFTER else AHEAD_MAX
         room = min(share - in_flight.get(endpoint.id, 0), free - len(jobs))
         if room > 0:
             names = _names(endpoint, now)
@@ -192,6 +199,13 @@ def _claim_of(
         )
         for row in connection.execute(query)
     ]
+
+
+def release(connection: Connection, jobs: Sequence[Job], now: int) -> None:
+    """Gives back what was claimed and not begun: it is due now."""
+    rows = [{"row_id": job.delivery_id, "claimed": job.fence, "due": now} for job in jobs]
+    if rows:
+        connection.execute(_RELEASE, sorted(rows, key=lambda row: row["row_id"]))
 
 
 def wait_s(tries: int, dice: Random) -> float:

@@ -270,6 +270,68 @@ def test_deliver__one_receiver_hangs__the_others_are_not_held_up(
 
 
 @ON_SQLITE
+def test_deliver__an_attempt_fails__what_was_claimed_behind_it_goes_back(
+    desk: Desk, receiver: Receiver
+) -> None:
+    desk.listen(receiver.url)
+    for _ in range(40):
+        desk.issue()
+    receiver.otherwise = answer(503, retry_after="600")
+    now = int(desk.wall.time)
+    # Nobody waits for a lease: all are due, or come again when the receiver wants them.
+    rows = desk.deliver(
+        lambda rows: any(r.tries for r in rows) and all(r.tries or r.due_at <= now for r in rows)
+    )
+    assert sum(row.tries for row in rows) <= queue.PER_ENDPOINT_MAX
+    assert len(receiver.got) <= queue.PER_ENDPOINT_MAX
+    assert desk.endpoint().not_before >= now + 600
+
+
+@ON_SQLITE
+def test_deliver__a_backlog__takes_few_transactions(
+    desk: Desk, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.listen(receiver.url)
+    for _ in range(60):
+        desk.issue()
+    real, stored = queue.store, []
+
+    def store(*args: Any) -> Any:
+        stored.append(len(args[1]))
+        return real(*args)
+
+    monkeypatch.setattr(queue, "store", store)
+    desk.deliver(all_are(DELIVERED))
+    assert sum(stored) == len(receiver.got) == 60
+    assert len(stored) <= 30
+
+
+@ON_SQLITE
+def test_deliver__stopped_with_messages_ahead__leaves_them_due_to_the_next(
+    desk: Desk, receiver: Receiver
+) -> None:
+    released = threading.Event()
+
+    def hang(handler: BaseHTTPRequestHandler) -> None:
+        released.wait(30)
+        answer(204)(handler)
+
+    receiver.otherwise = hang
+    desk.listen(receiver.url)
+    for _ in range(20):
+        desk.issue()
+    with desk.delivering():
+        receiver.wait(queue.PER_ENDPOINT_MAX)
+        threading.Timer(0.3, released.set).start()
+    now = int(desk.wall.time)
+    waiting = [row for row in desk.rows() if row.state != DELIVERED]
+    assert waiting
+    assert all(row.due_at <= now for row in waiting)
+    desk.deliver(all_are(DELIVERED))
+    assert len({got.id for got in receiver.got}) == len(receiver.got) == 20
+
+
+@ON_SQLITE
 def test_claim__end_point_that_keeps_failing__is_probed_by_one_at_a_time(
     desk: Desk, receiver: Receiver
 ) -> None:
