@@ -40,7 +40,7 @@ check: $(TEST_STAMP) ## style, types, layering, and that ABIs and gas figures ar
 gas: $(TEST_STAMP) ## measures gas beside OpenZeppelin and Solady, writes benchmarks/gas.json
 	@$(PY) benchmarks/gas.py $(ARGS)
 
-bench: $(TEST_STAMP) ## all benchmarks, or one family: make bench ONLY=gateway (or mirror, audit); writes benchmarks/results.json
+bench: $(TEST_STAMP) ## all benchmarks, or one family: make bench ONLY=gateway (or mirror, audit, webhooks); writes benchmarks/results.json
 	@$(PY) benchmarks/run.py $(if $(ONLY),--only $(ONLY)) $(ARGS)
 
 prove: $(TEST_STAMP) $(PROVE_STAMP) ## proofs of the contracts: slither, halmos, forge invariants (ARGS="--only PART" or --long)

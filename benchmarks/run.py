@@ -1,6 +1,6 @@
 """Runs the benchmarks of one family or of all, each in a process of its own.
 
-    python benchmarks/run.py [--only gateway|mirror|audit] [-- options of the family]
+    python benchmarks/run.py [--only gateway|mirror|audit|webhooks] [-- options of the family]
 
 A process of its own, so that peak memory is the family's own.
 """
