@@ -127,8 +127,7 @@ class Gateway:
         # Set when the process has been told to end: who only waits for news is answered now.
         self.stopping = threading.Event()
         custody.bind(deployment, clock, self.books.issue_price)
-        # A network from before there was a seed of keys: backups are to have it from now on.
-        custody.ensure_seeds(clock.now())
+        custody.ensure_seeds(clock.now())  # of a network that is older than the seed of keys
         self.once = Once(database, clock)
         self.cursors = Seal(custody.cursor_key)
         self.merchants_room = Merchants(database, custody, self.network, self.books, clock)

@@ -14,12 +14,9 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from datetime import UTC, datetime
 from functools import partial
 from random import Random
 from typing import Final
-
-from standardwebhooks import Webhook
 
 from gateway import faults
 from gateway.custody import Custody
@@ -28,6 +25,7 @@ from gateway.errors import CustodyError, NotReady
 from gateway.observe import counters
 from gateway.webhooks import housekeeping, queue, repository
 from gateway.webhooks.queue import Job, Result
+from gateway.webhooks.signed import signed
 from gateway.webhooks.transport import Line
 
 log = logging.getLogger(__name__)
@@ -51,8 +49,6 @@ STOP_MAX_S: Final = 5.0
 # A secret that did not open is not tried again before.
 SHUT_S: Final = 5.0
 HOUSEKEEPING_S: Final = 600.0
-
-USER_AGENT: Final = "Banyan-Webhooks/1"
 
 
 class Deliverer:
@@ -283,19 +279,6 @@ class Deliverer:
         if answer.outcome != "delivered":
             log.info("webhook %s was not taken: %s", job.event, answer.outcome)
         return Result(job, at, took_ms, answer)
-
-
-def signed(job: Job, at: int) -> dict[str, str]:
-    """The headers of an attempt at `at` (unix seconds), signed with every secret that is valid."""
-    body, moment = job.payload.decode(), datetime.fromtimestamp(at, UTC)
-    signatures = [Webhook(secret).sign(job.event, moment, body) for secret in job.secrets]
-    return {
-        "content-type": "application/json",
-        "user-agent": USER_AGENT,
-        "webhook-id": job.event,
-        "webhook-timestamp": str(at),
-        "webhook-signature": " ".join(signatures),
-    }
 
 
 async def _ended(

@@ -75,6 +75,7 @@ class IncidentBody(BaseModel):
         "reorg_below_finality",
         "wrong_chain",
         "book_behind_chain",
+        "coalition_succeeded",
     ]
     subject: str
     detail: str

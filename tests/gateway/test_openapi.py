@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import select
 
 from gateway.orders.schemas import A_MEMBER, AN_ORDER, ANOTHER_MEMBER
+from gateway.relay.incidents import Incident
 from gateway.tables import webhook_events
 from gateway.webhooks.events import WORDS, Event
 from tests.gateway.helpers import Town, fresh
@@ -103,6 +104,8 @@ def test_openapi__webhooks__their_examples_and_what_is_sent_fit_their_schemas(
         for example in schema["examples"]:
             checked.validate(example)
         assert not checked.is_valid(schema["examples"][0] | {"type": "order.unheard_of"})
+    kinds = document["components"]["schemas"]["IncidentBody"]["properties"]["kind"]["enum"]
+    assert set(kinds) == {kind.value for kind in Incident}
     # What was really frozen in this town, of every kind that there is.
     with town.network.gateway.database.read() as connection:
         rows = connection.execute(select(webhook_events.c.event, webhook_events.c.payload)).all()
