@@ -134,9 +134,8 @@ class Gateway:
         self.members_room = Members(database, custody, clock)
         self._advance_mirror = advance_mirror
         self.gate = Gate(database, clock)
-        chain = Chain(rpc, finality=settings.finality)
+        self._chain = chain = Chain(rpc, finality=settings.finality)
         self.reconciler = Reconciler(database, custody, chain, self.network, self.books, clock)
-        self._chain = chain
         self.relay = Relay(
             database,
             custody,
