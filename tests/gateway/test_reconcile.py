@@ -213,6 +213,7 @@ def test_reconcile__a_merchant_onboarded_after_the_backup__has_its_keys_again(
     assert set(open_transactions) == {0}
 
 
+@pytest.mark.soak
 def test_reconcile__a_merchant_whose_keys_are_lost__keeps_its_number_and_is_closed(
     house: NodeHouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -200,7 +200,7 @@ def test_rotate__while_keys_are_made_and_used__misses_none(
 @pytest.mark.parametrize(
     ("fault", "before"),
     [
-        ("rotate.activated:1", 0),
+        pytest.param("rotate.activated:1", 0, marks=pytest.mark.soak),
         ("rotate.before_commit:2", 50),
         pytest.param("rotate.rewrapped:1", 50, marks=pytest.mark.soak),
     ],
