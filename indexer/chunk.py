@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import chain
 
 from indexer.decode import BlockLogs
 from indexer.errors import SourceContradicts
@@ -35,6 +36,16 @@ class Chunk:
     @property
     def logs(self) -> int:
         return sum(len(block.items) for _, block in self.blocks)
+
+    def largest(self) -> Header:
+        """The block whose logs hold the largest number of all."""
+
+        def size(one: tuple[Header, BlockLogs]) -> int:
+            others = (v for log in one[1].others for v in log.values.values())
+            moved = (item[4] for item in one[1].items if isinstance(item, tuple))
+            return max((n for n in chain(others, moved) if isinstance(n, int)), default=0)
+
+        return max(self.blocks, key=size, default=(self.last, None))[0]
 
     def extend(self, following: Chunk) -> None:
         """Takes the next blocks in. Raises SourceContradicts when they do not follow."""

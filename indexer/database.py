@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+import sys
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -27,6 +28,25 @@ _WAL_PAGES: Final = 16_000
 """Pages (4 KB) in the log before a commit moves them to the file by itself: a backfill writes the
 same pages of an index again and again, and only the last of them goes to the file. At the head the
 indexer calls `checkpoint` between blocks, long before."""
+
+
+def is_unavailable(error: BaseException) -> bool:
+    """Whether a database raised it that is not there, ended the session or has no room left: that
+    passes. Statements below SQLAlchemy (`bulk`) raise the driver's own errors.
+    """
+    kinds = (sa.exc.OperationalError, sa.exc.InterfaceError, sqlite3.OperationalError)
+    return isinstance(error, kinds) or _is_psycopgs(error, "OperationalError")
+
+
+def is_too_large(error: BaseException) -> bool:
+    """Whether a driver raised it for a number that no column holds."""
+    return isinstance(error, OverflowError) or _is_psycopgs(error, "NumericValueOutOfRange")
+
+
+def _is_psycopgs(error: BaseException, name: str) -> bool:
+    # Not imported for this: a mirror in a file needs no driver of PostgreSQL.
+    psycopg = sys.modules.get("psycopg")
+    return psycopg is not None and isinstance(error, getattr(psycopg.errors, name))
 
 
 def is_postgres(bind: Connection | Engine) -> bool:

@@ -57,6 +57,7 @@ class BlockLogs:
 
 
 _HANDED_OVER: Final = sdk.HandedOver.DECLARATION.name
+_NONE: Final = object()
 _TRANSFER: Final = to_hex(sdk.Transfer.LAYOUT.topic0)
 _ZERO_TOPIC: Final = "0x" + "00" * 32
 _FIELDS: Final = itemgetter(
@@ -93,7 +94,10 @@ class Decoder:
 
     def _decode(self, logs: Sequence[Mapping[str, Any]], found: list[BlockLogs]) -> None:
         points_address = self._points
-        number_text = position_text = block_hash = ""
+        # Texts that no node gives: the first log is always read.
+        number_text: object = _NONE
+        position_text: object = _NONE
+        block_hash = ""
         position = base = -1
         last_id = -1
         items: list[Item] = []
@@ -102,14 +106,14 @@ class Decoder:
             log_block, log_hash, log_position, log_index, address, topics, data = _FIELDS(log)
             if log_block != number_text:
                 number_text = log_block
-                number = int(number_text, 16)
+                number = int(log_block, 16)
                 base = number * IDS_PER_BLOCK
                 block_hash = log_hash
                 digest_bytes(block_hash)
                 block = BlockLogs(number, block_hash)
                 found.append(block)
                 items = block.items
-                position_text, position = "", -1
+                position_text, position = _NONE, -1
             index = int(log_index, 16)
             log_id = base + index
             # A repeated log, or one out of order, would be counted twice or wrongly.
@@ -118,7 +122,7 @@ class Decoder:
             last_id = log_id
             if log_position != position_text:
                 position_text, before = log_position, position
-                position = int(position_text, 16)
+                position = int(log_position, 16)
                 # Logs are counted through the transactions in their order.
                 if not before < position < IDS_PER_BLOCK:
                     raise ValueError(f"transaction {position} follows transaction {before}")
@@ -150,8 +154,10 @@ class Decoder:
                     contract = self.tenures.name_at(address, log_id)
                     if contract is None:
                         if _forget(block, position):
-                            position_text, position = "", before
+                            position_text, position = _NONE, before
                         continue
+                if log["transactionHash"] != block.transactions[position]:
+                    raise ValueError(f"two hashes for transaction {position}")
                 other = _read_other(log_id, position, contract, topics, data)
                 items.append(other)
                 block.others.append(other)
@@ -179,8 +185,10 @@ def read_other(log_id: int, position: int, contract: str, topics: bytes, data: b
 def _read_other(
     log_id: int, position: int, contract: str, topics: Sequence[str], data: str
 ) -> Other:
-    if any(len(topic) != 66 for topic in topics):
+    if not isinstance(topics, list) or any(len(topic) != 66 for topic in topics):
         raise ValueError(f"log {log_id} has a topic that is no word")
+    if data[:2] != "0x":
+        raise ValueError(f"log {log_id} has data that are none")
     shape = SHAPES.get((topics[0], len(topics))) if topics else None
     if shape is None and topics and topics[0] in TOPICS and contract != PREDECESSOR:
         raise ValueError(f"log {log_id} of a known event has {len(topics)} topics")

@@ -17,10 +17,12 @@ from sqlalchemy import Connection, Engine
 
 from indexer import bulk, reorg, store, succession
 from indexer.chunk import Chunk, Head
+from indexer.database import is_too_large, is_unavailable
 from indexer.endpoints import Endpoints
 from indexer.errors import MirrorBusy, MirrorInconsistent, SourceContradicts, WrongNetwork
 from indexer.identity import belong_together
 from indexer.lock import writer_lock
+from indexer.pauses import POLL_S, back_off_s, wait_for
 from indexer.prefetch import fewer_collections, joined, prefetched
 from indexer.project import Header, Memory, Network, project
 from indexer.reorg import Reorg
@@ -32,9 +34,6 @@ from wallet_sdk.rpc import Rpc
 
 log: Final = logging.getLogger(__name__)
 
-POLL_S: Final = 1.0
-"""How often the head is asked for when nothing wakes the indexer."""
-_BACK_OFF_S_MAX: Final = 30.0
 _RPC_TIMEOUT_S: Final = 60.0
 """A busy node may take long over 4,000 logs; a shorter time-out would halve the range in vain."""
 
@@ -120,13 +119,14 @@ class Indexer:
         """Follows the head until `stop` is set. `wake` set by others (a new head over WebSocket, a
         relay that sent something) saves the wait; polling decides.
 
-        A node that does not answer is waited for. Raises WrongNetwork and MirrorInconsistent.
+        A node that does not answer is waited for, and so is a database that does not (started
+        anew, its disk full). Raises WrongNetwork and MirrorInconsistent.
         """
-        failures = 0
 
         def waiting(holder: str) -> None:
             log.info("another indexer writes this mirror (%s): waiting", holder)
 
+        failures = 0
         while not stop.is_set():
             try:
                 with writer_lock(self._engine, stop=stop, waiting=waiting) as still_held:
@@ -135,6 +135,13 @@ class Indexer:
                         failures = self._follow(still_held, stop, wake, failures)
             except MirrorBusy as busy:
                 log.info("%s", busy)
+            except Exception as error:
+                if not is_unavailable(error):
+                    raise
+                failures += 1
+                pause = back_off_s(failures)
+                log.warning("the mirror's database failed (%s): again in %.0f s", error, pause)
+                stop.wait(pause)
 
     def _follow(
         self,
@@ -150,12 +157,11 @@ class Indexer:
             failures, pause = 0, POLL_S
         except (RpcUnavailable, RpcError, SourceContradicts) as error:
             failures += 1
-            pause = min(_BACK_OFF_S_MAX, POLL_S * 2 ** min(failures, 8))
             asked = getattr(error, "retry_after_s", None)
-            pause = max(pause, min(asked or 0.0, _BACK_OFF_S_MAX))
+            pause = back_off_s(failures, asked)
             log.warning("the node gave no usable answer (%s): again in %.0f s", error, pause)
         # Who asked for patience gets it: heads do not shorten that pause.
-        _pause(pause, stop, None if failures else wake)
+        wait_for(pause, stop, None if failures else wake)
         return failures
 
     # ---- one round
@@ -209,9 +215,11 @@ class Indexer:
                 write_chunk(conn, self._network, chunk, final_block, self._memory)
         except BaseException as error:
             self._memory.clear()
+            if is_too_large(error):
+                error = MirrorInconsistent(chunk.largest().number, f"a number too large: {error}")
             if isinstance(error, MirrorInconsistent):
                 self._doubt(chunk, error)
-            raise
+            raise error
 
     def _doubt(self, chunk: Chunk, error: MirrorInconsistent) -> None:
         """Before logs are called impossible, the node is asked for that block again, by its hash.
@@ -284,11 +292,3 @@ class Indexer:
             ", some of them final" if undone.below_final else "",
         )
         return undone
-
-
-def _pause(seconds: float, stop: threading.Event, wake: threading.Event | None) -> None:
-    if wake is None:
-        stop.wait(seconds)
-        return
-    wake.wait(seconds)
-    wake.clear()

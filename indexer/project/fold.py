@@ -40,7 +40,7 @@ def project(
     projection = Projection(conn, network, blocks, memory)
     for header, logs in blocks:
         projection.block(header, logs)
-    return projection.finish()
+    return projection.batch
 
 
 class Projection:
@@ -81,10 +81,6 @@ class Projection:
         self._pieces = self.batch.appended[t.pieces]
         self._issues: list[Move] = []
         self._pending: tuple[Move, dict[int, int] | None] | None = None
-
-    def finish(self) -> Batch:
-        """Everything folded, ready to be written."""
-        return self.batch
 
     def _live(self, time: int) -> range:
         schedule = self._network.schedule
@@ -200,7 +196,7 @@ class Projection:
             elif log.name == "Refunded":
                 self._refunded(log)
             elif log.name == "Transferred":
-                self._counters.transfers += 1
+                self._transferred(log)
         self._clearing.event(log, self._time, self._month)
 
     def _issued(self, log: Other) -> None:
@@ -272,6 +268,16 @@ class Projection:
         self._flow("refund", merchant, pieces)
         for piece in pieces:
             self._add_supply(piece.epoch, 3, piece.points)
+
+    def _transferred(self, log: Other) -> None:
+        """A transfer by order: the movement just before this event."""
+        v = log.values
+        said = ("transfer", v["from_"], v["to"], v["points"])
+        if not self._movements or self._movements[-1][2:6] != said:
+            raise MirrorInconsistent(
+                t.block_of(log.id), f"Transferred of {v['points']} points does not fit its Transfer"
+            )
+        self._counters.transfers += 1
 
     def _flow(self, kind: str, merchant: int, pieces: list[Piece]) -> None:
         for p in pieces:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import json
+import threading
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -104,6 +105,8 @@ class ModelChain:
         self.calls: list[str] = []
         self.tamper: Callable[[str, list[Any], Any], Any] | None = None
         self.chain_id = CHAIN_ID
+        # Questions come from several threads, and a test may turn the chain in an answer.
+        self._answering = threading.RLock()
         self._append(start, [])
         # The constructor of Points.
         changed = {"previous": ZERO_ADDRESS, "current": self.state.coalition}
@@ -488,9 +491,10 @@ class ModelChain:
         method, params = call["method"], call["params"]
         self.calls.append(method)
         try:
-            result = self._result(method, params)
-            if self.tamper is not None:
-                result = self.tamper(method, params, result)
+            with self._answering:
+                result = self._result(method, params)
+                if self.tamper is not None:
+                    result = self.tamper(method, params, result)
         except RefusedByNode as refusal:
             error = {"code": -32005, "message": str(refusal)}
             return {"jsonrpc": "2.0", "id": call["id"], "error": error}

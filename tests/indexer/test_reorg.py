@@ -109,7 +109,9 @@ def test_follow__the_height_goes_down__follows_the_shorter_chain_once_it_differs
         assert queries.head(conn).as_of_block == chain.head.number
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize(
+    "seed", [*range(3), *(pytest.param(n, marks=pytest.mark.soak) for n in range(3, 30))]
+)
 def test_follow__any_forks_and_restarts__equal_a_clean_mirror_and_the_model(
     mirror: Engine, seed: int, opened: Callable[[str], Engine], tmp_path: object
 ) -> None:
