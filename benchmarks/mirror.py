@@ -15,8 +15,10 @@ memory is its own. The machine is shared: `*_ev_cpu_s` count the process's own t
                                   SQLite's log moved into its file
 - `mirror_undo_30_blocks_*_ms`    median of undoing 30 of 64 blocks above finality (rolled back);
                                   `_final_`: of blocks that had been final, balances summed anew
-- `mirror_rebuild_*_ev_s`         every journal and total derived anew from the facts
-- `mirror_peak_rss_mb`            the larger backfill's
+- `mirror_rebuild_*_ev_s`         every journal and total derived anew from the facts, after all of
+                                  them were emptied (median of five); `_right_`: where they were
+                                  right already; `_large_`: emptied, of the --rows movements below
+- `mirror_peak_rss_mb`            the largest backfill's
 - `mirror_query_*_p99_ms`         each query at --rows movements; baseline: the same at 10,000
 """
 
@@ -121,6 +123,7 @@ def backfills(folder: Path, server: str, url: str, skip: set[str]) -> None:
                 latency_ms=50,
                 cap=10_000,
             )
+            rss = max(rss, slow["rss_mb"])
             record(f"mirror_slow_rpc_{kind}_ev_s", slow["ev_s"], "events/s", baseline=found["ev_s"])
     record("mirror_peak_rss_mb", rss, "MB", baseline=floors["fetch"]["rss_mb"])
 
@@ -141,18 +144,24 @@ def at_the_head(folder: Path, server: str, url: str) -> None:
             f"mirror_head_commit_{kind}_p99_ms", head["p99_ms"], "ms", baseline=head["median_ms"]
         )
         record(f"mirror_head_between_{kind}_max_ms", head["between_max_ms"], "ms")
-        rebuilt = child("rebuild", **options)
-        record(f"mirror_rebuild_{kind}_ev_s", rebuilt["ev_s"], "events/s")
+        for name, emptied in (("rebuild", 1), ("rebuild_right", 0)):
+            rebuilt = child("rebuild", emptied=emptied, mirror=mirror)
+            record(f"mirror_{name}_{kind}_ev_s", rebuilt["ev_s"], "events/s")
 
 
 def queries(folder: Path, server: str, rows: int) -> None:
     for kind in ("sqlite", "postgres"):
+        mirrors = {
+            size: fresh(folder, server, kind, f"rows_{size}")
+            for size in dict.fromkeys((10_000, rows))
+        }
         found = {
-            size: child("queries", mirror=fresh(folder, server, kind, f"rows_{size}"), rows=size)
-            for size in (10_000, rows)
+            size: child("queries", mirror=mirror, rows=size) for size, mirror in mirrors.items()
         }
         for name, ms in found[rows].items():
             record(f"mirror_query_{name}_{kind}_p99_ms", ms, "ms", baseline=found[10_000][name])
+        rebuilt = child("rebuild", emptied=1, mirror=mirrors[rows])
+        record(f"mirror_rebuild_large_{kind}_ev_s", rebuilt["ev_s"], "events/s")
 
 
 def main() -> int:

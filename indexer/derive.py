@@ -123,15 +123,17 @@ TOTALS: Final[dict[Table, str]] = {
 
 def derive(conn: Connection, network: Network, final_block: int) -> None:
     """Makes every journal and total anew from the facts, in the caller's transaction."""
-    carry.begin_anew(conn)
-    carry.carry(conn, t.first_id(max(final_block, 0) + 1))
-    for table in (*t.JOURNALS, *t.TOTALS):
-        conn.execute(sa.delete(table))
-    conn.exec_driver_sql(_SUPPLY)
-    for table, sums in TOTALS.items():
-        names = ", ".join(column.name for column in table.columns)
-        # The columns of the sums by name: theirs is another order.
-        bulk.run(conn, f"INSERT INTO {table.name} ({names}) SELECT {names} FROM ({sums}) AS s", 0)
+    carry.anew(conn, t.first_id(max(final_block, 0) + 1))
+    with bulk.pipelined(conn):
+        for table in (*t.JOURNALS, *t.TOTALS):
+            bulk.run(conn, f"DELETE FROM {table.name}")
+        bulk.run(conn, _SUPPLY)
+        for table, sums in TOTALS.items():
+            names = ", ".join(column.name for column in table.columns)
+            # The columns of the sums by name: theirs is another order.
+            bulk.run(
+                conn, f"INSERT INTO {table.name} ({names}) SELECT {names} FROM ({sums}) AS s", 0
+            )
     _derive_versions(conn, network)
 
 
@@ -187,9 +189,9 @@ def _versioned(conn: Connection) -> Iterator[Sequence[Any]]:
             .order_by(e.id)
             .limit(_EVENTS_PER_STEP)
         ).all()
-        if not step:
-            return
         yield step
+        if len(step) < _EVENTS_PER_STEP:
+            return
         after = step[-1].id
 
 

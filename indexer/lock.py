@@ -113,5 +113,12 @@ def _postgres(engine: Engine) -> Iterator[Callable[[], str | None]]:
         try:
             yield try_lock
         finally:
+            # By itself the server lets go when it notices that the connection is gone: a moment
+            # later, in which the next one would find the mirror busy.
+            if held:
+                with contextlib.suppress(sa.exc.DBAPIError):
+                    conn.execute(
+                        sa.text("SELECT pg_advisory_unlock(hashtext(:name))"), {"name": _NAME}
+                    )
             # The connection goes back to a pool: what the session holds would stay with it.
             conn.invalidate()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import queue
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from typing import Final, TypeVar
@@ -17,6 +18,9 @@ _AHEAD: Final = 8
 """Pieces that wait to be written: enough to hide the node's latency and to make a transaction worth
 its pages, few enough to bound memory (a decoded piece takes 0.7 MB)."""
 _PUT_S: Final = 0.1
+_TURN_S: Final = 0.0005
+"""How long a thread may keep the interpreter when another waits for it. COPY asks for it again
+after every 32 KB: at Python's usual 5 ms the database mostly waited for threads that decode."""
 
 
 _COLLECT_EVERY: Final = 20_000
@@ -87,12 +91,15 @@ def prefetched(pieces: Callable[[], Iterator[T]]) -> Iterator[Iterator[list[T]]]
                 return
 
     reader = threading.Thread(target=read, name="mirror-prefetch", daemon=True)
+    turn_s = sys.getswitchinterval()
+    sys.setswitchinterval(_TURN_S)
     reader.start()
     try:
         yield take()
     finally:
         left.set()
         reader.join()
+        sys.setswitchinterval(turn_s)
 
 
 def _fill(ahead: queue.Queue[T | _End], taken: list[T]) -> _End | None:

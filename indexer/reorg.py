@@ -108,8 +108,10 @@ def undo(conn: Connection, common: Header, final_block: int) -> None:
         store.move_cursor(conn, common, final_block)
     if carried_to > bound:
         # Deeper than what was final: what was carried forward is summed up again from the rows.
-        carry.begin_anew(conn)
-        carry.carry(conn, t.first_id(max(final_block, 0) + 1))
+        if is_postgres(conn):
+            # This is about whole tables.
+            conn.exec_driver_sql("SET LOCAL enable_hashjoin = on")
+        carry.anew(conn, t.first_id(max(final_block, 0) + 1))
 
 
 def _delete_above(conn: Connection, block: int, bound: int) -> None:

@@ -41,7 +41,7 @@ from sqlalchemy import (
 from sqlalchemy.schema import SchemaItem
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-SCHEMA_VERSION: Final = 3
+SCHEMA_VERSION: Final = 4
 """Raised with every change of a table or of what a row means; other versions are rebuilt."""
 
 IDS_PER_BLOCK: Final = 1_000_000

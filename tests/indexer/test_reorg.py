@@ -178,6 +178,23 @@ def test_rebuild__a_derived_table_was_emptied__has_its_rows_again(
     assert rebuild(sqlite_mirror) == before
 
 
+def test_rebuild__carried_rows_are_wrong_missing_and_foreign__are_mended(
+    chain: ModelChain, mirror: Engine
+) -> None:
+    grow(chain, random.Random(8), 20)
+    Indexer(chain.rpc(), chain.deployment(), mirror).run_once()
+    before = digest(mirror)
+    with mirror.begin() as conn:
+        for harm in (
+            "UPDATE carried SET spent = spent + 1 WHERE account = (SELECT MIN(account)",
+            "DELETE FROM carried WHERE account = (SELECT MAX(account)",
+        ):
+            assert conn.exec_driver_sql(f"{harm} FROM carried)").rowcount
+        conn.execute(carried.insert().values(account=bytes(20), epoch=1, received=5, spent=0))
+    assert digest(mirror) != before
+    assert rebuild(mirror) == before
+
+
 def test_rebuild__facts_derived_wrongly__are_made_anew_from_the_logs(
     chain: ModelChain, mirror: Engine
 ) -> None:
