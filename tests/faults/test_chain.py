@@ -10,6 +10,7 @@ import pytest
 from gateway.model import OrderKind
 from tests.faults.test_rpc import drop_pool, patiently, right, wish
 from tests.gateway.node import NodeHouse, open_house
+from tests.gateway.test_reconcile import backup, restore
 
 DAY_S = 86_400
 
@@ -37,6 +38,21 @@ def test_nonces__the_first_of_three_is_forgotten__all_come_in(house: NodeHouse) 
     assert house.states().get("submitted") == 3
     house.gateway.relay._sender._offered.clear()
     right(house, 6)
+
+
+def test_reorg__while_nobody_runs__is_seen_at_the_next_start(house: NodeHouse) -> None:
+    assert wish(house, OrderKind.ISSUE, 10)
+    house.gateway.relay.send()
+    house.mine()
+    house.scan()
+    assert house.states()["included"] == 1
+    book = backup(house)
+    house.node.call("anvil_reorg", [1, []])
+    restore(house, book)
+    assert house.states()["included"] == 1
+    house.scan()
+    assert house.states()["submitted"] == 1
+    right(house, 10)
 
 
 @pytest.mark.parametrize("off_s", [-DAY_S, DAY_S])

@@ -89,6 +89,7 @@ def test_load__a_node_that_takes_up_to_a_minute__every_2xx_is_on_chain_once(
                 town.line.rate = 0.1
                 time.sleep(1)
             settle(town)
+        town.line.rate = 0.0
         oracle(town)
         assert town.line.injected["delay"] > 5
 
