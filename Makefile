@@ -46,7 +46,7 @@ bench: $(TEST_STAMP) ## all benchmarks, or one family: make bench ONLY=gateway (
 prove: $(TEST_STAMP) $(PROVE_STAMP) ## proofs of the contracts: slither, halmos, forge invariants (ARGS="--only PART" or --long)
 	@PROVE_BIN=$(abspath $(PROVE_VENV))/bin tools/run-proofs $(ARGS)
 
-soak: $(TEST_STAMP) ## the slow, seeded runs: faults, long invariants (SEED=n repeats one)
+soak: $(TEST_STAMP) ## the slow, seeded runs: faults, long invariants (SEED=n repeats one, ARGS="tests/faults -k load" takes a part)
 	@$(PY) -m pytest -m soak $(if $(SEED),--soak-seed $(SEED)) $(ARGS)
 
 screenshot: $(TEST_STAMP) ## docs/screenshot.png from the running demo (needs Chromium)
