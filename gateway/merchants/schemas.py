@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from fastapi import Query
-from pydantic import BaseModel, Field, field_validator
+from pydantic import AfterValidator, BaseModel, Field, field_validator
 
 from gateway.merchants.onboarding import AMOUNT_MAX, NAME_LENGTH_MAX, SLUG_LENGTH_MAX
 from gateway.orders.schemas import Strict, examples
@@ -95,8 +95,16 @@ class MerchantPage(BaseModel):
     next_cursor: str | None
 
 
+def _of_a_year(month: int | None) -> int | None:
+    # 202613 would be an empty answer, and so taken for a month without trade.
+    if month is not None and not 1 <= month % 100 <= 12:
+        raise ValueError("a month is yyyymm")
+    return month
+
+
 Month = Annotated[
     int | None,
+    AfterValidator(_of_a_year),
     Query(ge=197001, le=999912, description="Year and month, yyyymm.", examples=[202611]),
 ]
 

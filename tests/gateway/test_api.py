@@ -378,6 +378,31 @@ def test_issue__before_the_first_epoch__is_told_when_it_begins(
     assert found["begins_at"] == begins
 
 
+@pytest.mark.parametrize("query", ["from_month=202613", "to_month=202600", "from_month=2026-01"])
+def test_settlement__of_no_month__is_refused(town: Town, query: str) -> None:
+    refused(town.get(f"/v1/merchants/me/settlement?{query}"), 422, "invalid_request")
+
+
+def test_settlement__points_honoured_elsewhere__stand_with_both(town: Town) -> None:
+    def told() -> tuple[int, int, int]:
+        path = "/v1/merchants/me/settlement"
+        mine, theirs = town.get(path).json(), town.get(path, by=town.florist.api_key).json()
+        issued = [x for x in mine["issued"] if x.pop("merchant") == town.florist.id]
+        honoured = [x for x in theirs["honoured"] if x.pop("merchant") == town.baker.id]
+        # One cell of the matrix, seen from both sides.
+        assert issued == honoured
+        return sum(x["points"] for x in issued), sum(x["paid"] for x in issued), len(issued)
+
+    eve = town.post("/v1/members", {"external_id": fresh("eve")}).json()["id"]
+    town.post("/v1/issuances", issuance(town, member=eve))
+    town.network.gateway.drain()
+    points, paid, _ = told()
+    spent = {"member": eve, "reference": fresh("r"), "points": 4}
+    assert town.post("/v1/redemptions", spent, by=town.florist.api_key).status_code == 202
+    town.network.gateway.drain()
+    assert told() == (points + 4, paid + 4 * 98, 1)
+
+
 def test_merchant__position__counts_issues_and_holds(town: Town) -> None:
     before = town.get("/v1/merchants/me/position").json()
     town.post("/v1/issuances", issuance(town, points=7))
