@@ -10,7 +10,6 @@ Tells one line of JSON on stdout when it is ready, then answers one line to each
 from __future__ import annotations
 
 import argparse
-import gc
 import json
 import resource
 import socket
@@ -28,6 +27,7 @@ sys.path[0] = str(Path(__file__).resolve().parents[1])
 from fastapi import FastAPI  # noqa: E402
 from pydantic import SecretStr  # noqa: E402
 
+from gateway import heap  # noqa: E402
 from gateway.cli.serve import server_of  # noqa: E402
 from gateway.model import NewMerchant  # noqa: E402
 from gateway.network import open_network  # noqa: E402
@@ -117,8 +117,9 @@ def main() -> None:
     parser.add_argument("--members", type=int, default=2_000)
     parser.add_argument("--background", action="store_true")
     options = parser.parse_args()
+    heap.bound()
     opening = network(options) if options.what == "network" else gateway(options)
-    # Logged as by `banyan serve`: a line for each request is part of what one costs.
+    # The heap and the logs as in `banyan serve`: a line for each request is part of what one costs.
     with (Path(options.data) / f"{options.what}.log").open("a") as log:
         logs.configure(settings_of(options.data, options.url), log)
         run(opening)
@@ -127,8 +128,7 @@ def main() -> None:
 def run(opening: Opening) -> None:
     """Serves, and does what it is told, until the end."""
     with opening as (app, told, commands):
-        # What was made by then stays: no collection needs to look at it again.
-        gc.collect()
+        heap.settle()
         listener = socket.create_server(("127.0.0.1", 0))
         server = server_of(app)
         serving = threading.Thread(target=server.run, kwargs={"sockets": [listener]})

@@ -19,6 +19,9 @@ from gateway.errors import SchemaUnknown
 MIGRATIONS = Path(__file__).parent / "migrations"
 SCHEMA = "orders"
 
+CACHE_KB = 16_384
+"""SQLite's page cache for each connection; each of a pool fills its own."""
+
 # A statement that waits longer than this for a lock is a fault, not patience: the writer holds its
 # lock for well under a second.
 LOCK_WAIT_MS = 10_000
@@ -91,7 +94,10 @@ class Database:
 def _open(url: str, idle_max_s: float) -> Engine:
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite":
-        engine = create_engine(parsed, connect_args={"timeout": LOCK_WAIT_MS / 1000})
+        # The connection used last comes first: caches are as many as are needed at once.
+        engine = create_engine(
+            parsed, connect_args={"timeout": LOCK_WAIT_MS / 1000}, pool_use_lifo=True
+        )
         _prepare_sqlite(engine)
         return engine
     engine = create_engine(
@@ -126,7 +132,7 @@ def _prepare_sqlite(engine: Engine) -> None:
         cursor = connection.cursor()
         cursor.execute("PRAGMA journal_mode=WAL")
         cursor.execute("PRAGMA synchronous=FULL")
-        cursor.execute("PRAGMA cache_size=-65536")
+        cursor.execute(f"PRAGMA cache_size=-{CACHE_KB}")
         cursor.execute("PRAGMA temp_store=MEMORY")
         cursor.close()
 

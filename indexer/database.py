@@ -96,6 +96,8 @@ def _open_sqlite(url: URL) -> Engine:
     engine = sa.create_engine(
         url.set(drivername="sqlite+pysqlite"),
         connect_args={"timeout": _BUSY_TIMEOUT_MS / 1000, "check_same_thread": False},
+        # The connection used last comes first: caches are as many as are needed at once.
+        pool_use_lifo=True,
     )
 
     @event.listens_for(engine, "connect")

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from gateway import heap
 from gateway.cli.common import DataOption, JsonOption, settings_of
 from gateway.clock import WallClock
 from gateway.database import Database
@@ -43,12 +44,14 @@ def run(rpc: RpcOption = None, data: DataOption = None, as_json: JsonOption = Fa
     over from one that has died or stands still (BANYAN_LEASE_S). A graceful stop gives its part
     back at once. Set BANYAN_RELAYERS to have several lines of nonces to share.
     """
+    heap.bound()
     with failing(as_json):
         settings = settings_of(data)
         stopping = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stopping.set())
         with open_relay(settings, url_of(rpc, settings)) as gateway:
+            heap.settle()
             answer({"relaying_as": gateway.relay.name}, as_json)
             stopping.wait()
 

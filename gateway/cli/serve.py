@@ -12,6 +12,7 @@ import typer
 import uvicorn
 from fastapi import FastAPI
 
+from gateway import heap
 from gateway.cli.common import DataOption, JsonOption, settings_of
 from gateway.cli.running import announced
 from gateway.network import open_network
@@ -44,6 +45,7 @@ def serve(
     With it, databases and deployment are those of the settings (BANYAN_...), and `banyan index run`
     fills the mirror.
     """
+    heap.bound()
     with failing(as_json), ExitStack() as stack:
         settings = settings_of(data)
         logs.configure(settings)
@@ -54,6 +56,7 @@ def serve(
         bound = listener.getsockname()[1]
         here = "127.0.0.1" if host in ("0.0.0.0", "::") else host
         stack.enter_context(announced(app.state.gateway, f"http://{here}:{bound}"))
+        heap.settle()
         answer({"listening_on": f"http://{host}:{bound}"}, as_json)
         sys.stdout.flush()
         run(app, listener)

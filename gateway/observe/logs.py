@@ -8,11 +8,11 @@ wherever they stand, and tracebacks show lines, never values.
 import logging
 import re
 import sys
-from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, Final, TextIO
 
 import orjson
-import structlog
 from asgi_correlation_id import correlation_id
 
 from gateway import ids
@@ -30,7 +30,10 @@ _SECRETS: Final = (
 # Others' chatter: a line a request to the node would bury everything else.
 _QUIET: Final = ("httpx", "httpcore", "asgi_correlation_id", "botocore", "urllib3", "alembic")
 
-_Event = MutableMapping[str, Any]
+# What every record has; the rest of it is somebody's `extra`.
+_OF_ANY_RECORD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
+
+_Event = dict[str, Any]
 
 
 def configure(settings: Settings, stream: TextIO | None = None) -> None:
@@ -49,23 +52,37 @@ def configure(settings: Settings, stream: TextIO | None = None) -> None:
 
 def formatter(*, as_json: bool) -> logging.Formatter:
     """Formats a record of the standard library."""
-    last: list[Any] = [blot_out]
-    if as_json:
-        last += [structlog.processors.JSONRenderer(serializer=_json)]
-    else:
-        last += [_readable]
-    return structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=[
-            structlog.stdlib.add_logger_name,
-            structlog.stdlib.add_log_level,
-            structlog.stdlib.ExtraAdder(),
-            structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
-            _add_request,
-            # Before anything is blotted out: a traceback carries what was raised.
-            structlog.processors.format_exc_info,
-        ],
-        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
-    )
+    return _Lines(_json if as_json else _readable)
+
+
+class _Lines(logging.Formatter):
+    """One event a record: what was said, by whom, when, under which request, and the `extra`."""
+
+    def __init__(self, render: Callable[[_Event], str]) -> None:
+        super().__init__()
+        self._render = render
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line. Every request pays for one, so this is all there is between record and line."""
+        event: _Event = {
+            "event": record.getMessage(),
+            "logger": record.name,
+            "level": record.levelname.lower(),
+        }
+        for name, value in vars(record).items():
+            if name not in _OF_ANY_RECORD:
+                event[name] = value
+        at = datetime.fromtimestamp(record.created, UTC).replace(tzinfo=None)
+        event["at"] = at.isoformat(timespec="microseconds") + "Z"
+        request = correlation_id.get()
+        if request is not None:
+            event.setdefault("request", request)
+        if record.exc_info:
+            event["exception"] = self.formatException(record.exc_info)
+        # Last, so that it sees all there is: a traceback carries what was raised.
+        for name, value in event.items():
+            event[name] = blotted(value)
+        return self._render(event)
 
 
 def orders(raw_ids: Sequence[bytes]) -> dict[str, Any]:
@@ -74,14 +91,8 @@ def orders(raw_ids: Sequence[bytes]) -> dict[str, Any]:
     return {"orders": shown, "order_count": len(raw_ids)}
 
 
-def blot_out(_logger: Any, _method: str, event: _Event) -> _Event:
+def blotted(value: Any) -> Any:
     """Without what must not be read in a log."""
-    for name, value in event.items():
-        event[name] = _blotted(value)
-    return event
-
-
-def _blotted(value: Any) -> Any:
     if isinstance(value, str):
         for mark, pattern, instead in _SECRETS:
             if mark in value:
@@ -91,23 +102,14 @@ def _blotted(value: Any) -> Any:
         # Raw bytes are keys, signatures or bodies: none of them helps a reader.
         return f"{len(value)} bytes"
     if isinstance(value, Mapping):
-        return {name: _blotted(inner) for name, inner in value.items()}
+        return {name: blotted(inner) for name, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_blotted(inner) for inner in value]
+        return [blotted(inner) for inner in value]
     return value
 
 
-def _add_request(_logger: Any, _method: str, event: _Event) -> _Event:
-    request = correlation_id.get()
-    if request is not None:
-        event.setdefault("request", request)
-    return event
-
-
-def _readable(_logger: Any, _method: str, event: _Event) -> str:
-    """One line for a person, and a traceback under it. structlog's own renderer takes longer than
-    all the rest of a line, and every request pays for one.
-    """
+def _readable(event: _Event) -> str:
+    """One line for a person, and a traceback under it."""
     begin = [event.pop(name, "") for name in ("at", "level", "event")]
     trace = event.pop("exception", None)
     words = [str(begin[0]), f"[{begin[1]}]", str(begin[2]).replace("\n", "\\n")]
@@ -118,5 +120,5 @@ def _readable(_logger: Any, _method: str, event: _Event) -> str:
     return line if trace is None else f"{line}\n{trace}"
 
 
-def _json(event: Any, default: Callable[[Any], Any] = repr, **_unused: Any) -> str:
-    return orjson.dumps(event, default=default).decode()
+def _json(event: _Event) -> str:
+    return orjson.dumps(event, default=repr).decode()

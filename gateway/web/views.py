@@ -1,6 +1,7 @@
 """The pages over HTTP: which page, in which language, with which headers. Decides nothing."""
 
 import hashlib
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, tzinfo
@@ -8,7 +9,6 @@ from importlib.resources import files
 from typing import Any
 from urllib.parse import urlencode
 
-import structlog
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -39,7 +39,7 @@ _YEAR_S = 31_536_000
 # How soon a page that is not there yet asks again.
 RETRY_S = 3
 
-_log = structlog.get_logger("gateway.web")
+_log = logging.getLogger("gateway.web")
 
 # Ids and cursors are short; longer ones are nobody's.
 _ID_LENGTH_MAX = 64
@@ -123,7 +123,7 @@ class Pages:
             return self.error(request, 404)
         except Exception:
             # A person reads this page, so it is a page; the cause belongs into the log.
-            _log.exception("page failed", path=request.url.path)
+            _log.exception("page failed", extra={"path": request.url.path})
             return self.error(request, 500)
 
     def _static_url(self, file: str) -> str:
