@@ -14,6 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from typing import Any, Final
 
+from indexer.capabilities import Capabilities, answered
 from indexer.chunk import Chunk, Head
 from indexer.decode import BlockLogs
 from indexer.endpoints import Endpoints
@@ -54,6 +55,7 @@ class Source:
         self._nodes = nodes
         self._deployment = deployment
         self._confirmations = confirmations
+        self._can = Capabilities()
         self._watched = Watched(deployment)
         self._span = _FIRST_SPAN
         self._requests = _REQUESTS_MAX
@@ -68,14 +70,10 @@ class Source:
         return self._nodes.ask(self._head)
 
     def _head(self, node: Rpc) -> Head:
-        calls: list[tuple[str, list[Any]]] = [
-            ("eth_chainId", []),
-            ("eth_getBlockByNumber", ["0x0", False]),
-            ("eth_getBlockByNumber", ["latest", False]),
-        ]
-        if self._confirmations == "finalized":
-            calls.append(("eth_getBlockByNumber", ["finalized", False]))
-        chain_id, genesis, newest, *final = node.batch(calls)
+        tags = ["0x0", "latest", "finalized"]
+        calls = [("eth_chainId", []), *(("eth_getBlockByNumber", [tag, False]) for tag in tags)]
+        *identity, last = self._can.settled(node, calls)
+        chain_id, genesis, newest = map(answered, identity)
         wanted = self._deployment
         if shown_number(chain_id) != wanted.chain_id:
             raise WrongNetwork(
@@ -90,9 +88,8 @@ class Source:
         header = header_of(newest)
         if isinstance(self._confirmations, int):
             return Head(header, header.number - self._confirmations)
-        # A young chain has no final block yet, and some nodes say so with null.
-        final_block = header_of(final[0]).number if final[0] else 0
-        return Head(header, min(final_block, header.number))
+        final = self._can.final(node, last)
+        return Head(header, min(header_of(final).number, header.number) if final else 0)
 
     def header(self, number: int) -> Header | None:
         """The header of a block, None above the head."""
@@ -209,12 +206,13 @@ class Source:
         numbers = list(range(first, last + 1))
         if len(numbers) <= _ALL_HEADERS_BLOCKS:
             # One round trip for both.
-            logs, *answers = node.batch([("eth_getLogs", [criteria]), *_headers_of(numbers)])
+            asked = [("eth_getLogs", [criteria]), *_headers_of(numbers)]
+            logs, *answers = self._can.batch(node, asked)
             logs = _list(logs)
         else:
             logs = _list(node.call("eth_getLogs", [criteria]))
             numbers = sorted({first, last, *numbers_of(logs)})
-            answers = node.batch(_headers_of(numbers))
+            answers = self._can.batch(node, _headers_of(numbers))
         raws: dict[int, tuple[Header, dict[str, Any]]] = {}
         for number, raw in zip(numbers, answers, strict=True):
             if raw is None:

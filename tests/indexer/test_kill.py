@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
@@ -17,6 +18,7 @@ from sqlalchemy import Engine
 from indexer import carry, rebuild, reorg, store, sync, upkeep
 from indexer.database import open_mirror
 from indexer.digest import mirror_digest
+from indexer.errors import SourceContradicts
 from indexer.sync import Indexer
 
 WINDOWS: dict[str, tuple[Any, str, bool]] = {
@@ -117,3 +119,48 @@ def test_rebuild__killed__changes_nothing_and_is_done_again(
     with mirror.begin() as conn:
         conn.exec_driver_sql("UPDATE supply SET issued = issued + 1")
     assert rebuild.rebuild(mirror, from_logs=from_logs) == before
+
+
+@pytest.mark.parametrize(
+    "seed", [0, *(pytest.param(n, marks=pytest.mark.soak) for n in range(1, 16))]
+)
+def test_run_once__killed_again_and_again_while_the_chain_turns__is_the_clean_mirror(
+    seed: int,
+    mirror: Engine,
+    mirror_url: str,
+    opened: Callable[[str], Engine],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Any sequence of blocks, forks (below what was final, too), hand-overs, kills, restarts."""
+    monkeypatch.setattr(carry, "LOGS_MIN", 1)
+    monkeypatch.setattr(upkeep, "_LOGS_PER_CHECKPOINT", 1)
+    rng = random.Random(seed)
+    chain = ModelChain()
+    found(chain)
+    killed = 0
+    for _ in range(7):
+        grow(chain, rng, rng.randint(1, 6))
+        if rng.random() < 0.6:
+            chain.fork(rng.randint(1, min(12, max(1, len(chain.blocks) - 3))))
+            grow(chain, rng, rng.randint(1, 4))
+        chain.final = rng.choice([None, max(1, chain.head.number - rng.randint(1, 6))])
+        owner, name, after = rng.choice(list(WINDOWS.values()))
+        times = rng.randint(1, 3)
+        mirror.dispose()
+        child = os.fork()
+        if child == 0:
+            with contextlib.suppress(SourceContradicts):
+                kill_in(owner, name, after=after, times=times)
+                engine = open_mirror(mirror_url)
+                Indexer(chain.rpc(), chain.deployment(), engine).run_once(wait_s=10)
+            os._exit(0)
+        killed += os.WIFSIGNALED(os.waitpid(child, 0)[1])
+    assert killed
+    Indexer(chain.rpc(), chain.deployment(), mirror).run_once(wait_s=10)
+    assert rebuild.verify(mirror).holds
+    clean = opened(f"sqlite:///{tmp_path / 'clean.db'}")
+    chain.final = None
+    Indexer(chain.rpc(), chain.deployment(), clean).run_once()
+    with mirror.connect() as mine, clean.connect() as theirs:
+        assert mirror_digest(mine) == mirror_digest(theirs)

@@ -251,14 +251,14 @@ def test_read__a_node_that_refuses__is_asked_less_at_once(chain: ModelChain) -> 
     lock, busy, most = threading.Lock(), 0, []
 
     class Counting(Rpc):
-        def batch(self, calls: Any, **options: Any) -> Any:
+        def batch_settled(self, calls: Any, **options: Any) -> Any:
             nonlocal busy
             with lock:
                 busy += 1
                 most.append(busy)
             try:
                 sleep(0.02)
-                return super().batch(calls, **options)
+                return super().batch_settled(calls, **options)
             finally:
                 with lock:
                     busy -= 1
@@ -309,3 +309,42 @@ def test_rebuild__in_many_steps__changes_no_digest(
     with mirror.connect() as conn:
         before = mirror_digest(conn)
     assert rebuild.rebuild(mirror) == before
+
+
+def test_read__a_node_that_takes_no_batches__is_asked_call_by_call(
+    chain: ModelChain, sqlite_mirror: Engine
+) -> None:
+    for _ in range(300):
+        chain.mine()
+    refused = 0
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        nonlocal refused
+        if request.content.startswith(b"["):
+            refused += 1
+            error = {"code": -32600, "message": "we do not do that here"}
+            return httpx.Response(200, json={"jsonrpc": "2.0", "id": None, "error": error})
+        return chain._answer(request)
+
+    node = Rpc("http://single", transport=httpx.MockTransport(answer))
+    Indexer(node, chain.deployment(), sqlite_mirror).run_once()
+    with sqlite_mirror.connect() as conn:
+        assert queries.head(conn).as_of_block == chain.head.number
+    # The first that was refused, and the question whether two harmless ones are, too.
+    assert refused == 2
+
+
+@pytest.mark.parametrize("how", ["null", "an error"])
+def test_read__a_node_that_tells_no_final_block__follows_block_by_block(
+    chain: ModelChain, sqlite_mirror: Engine, how: str
+) -> None:
+    def young(method: str, params: list[Any], result: Any) -> Any:
+        if method == "eth_getBlockByNumber" and params[0] == "finalized":
+            if how == "null":
+                return None
+            raise RefusedByNode("finalized block not found")
+        return result
+
+    chain.tamper = young
+    progress = indexer_of(chain, sqlite_mirror).run_once()
+    assert (progress.block, progress.final_block) == (chain.head.number, 0)
