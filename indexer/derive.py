@@ -123,8 +123,8 @@ TOTALS: Final[dict[Table, str]] = {
 
 def derive(conn: Connection, network: Network, final_block: int) -> None:
     """Makes every journal and total anew from the facts, in the caller's transaction."""
-    carry.anew(conn, t.first_id(max(final_block, 0) + 1))
     with bulk.pipelined(conn):
+        carry.anew(conn, t.first_id(max(final_block, 0) + 1))
         for table in (*t.JOURNALS, *t.TOTALS):
             bulk.run(conn, f"DELETE FROM {table.name}")
         bulk.run(conn, _SUPPLY)

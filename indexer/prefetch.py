@@ -31,8 +31,7 @@ def fewer_collections() -> Iterator[None]:
     """Lets the garbage collector look at new objects less often.
 
     Logs are some ten objects each and none of them is in a cycle; with the usual threshold of 700
-    the collector took a third of all the time of a backfill. It must still run: the HTTP client
-    ties each answer of megabytes into a cycle.
+    the collector took a third of all the time of a backfill.
     """
     before = gc.get_threshold()
     gc.set_threshold(_COLLECT_EVERY, *before[1:])

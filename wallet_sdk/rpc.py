@@ -109,11 +109,13 @@ class Rpc:
             raise RpcUnavailable(what, "no answer in time") from error
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             raise RpcUnavailable(what, f"no connection: {error or type(error).__name__}") from error
-        status = response.status_code
+        content, status = response.content, response.status_code
+        # A response and its stream name each other: left so, megabytes wait for the collector.
+        response.stream = httpx.ByteStream(b"")
         if status == 429 or status >= 500:
             raise RpcUnavailable(what, f"HTTP {status}", retry_after_s=_retry_after_s(response))
         try:
-            return orjson.loads(response.content)
+            return orjson.loads(content)
         except orjson.JSONDecodeError as error:
             raise RpcUnavailable(what, f"HTTP {status} without JSON") from error
 

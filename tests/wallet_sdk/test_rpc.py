@@ -1,6 +1,8 @@
 """What a node may answer, and what that means: refused, or unknown."""
 
+import gc
 import json
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -159,3 +161,20 @@ def test_call__proxy_named_in_the_environment__is_not_used(
     monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:1")
     with Rpc("http://127.0.0.1:2") as rpc:
         assert not rpc._http._mounts
+
+
+def test_call__an_answer_was_read__is_let_go_of_without_the_collector() -> None:
+    answers: list[weakref.ref[httpx.Response]] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        given = says(result="0x1")(request)
+        answers.append(weakref.ref(given))
+        return given
+
+    rpc = node(answer)
+    gc.disable()
+    try:
+        assert rpc.call("eth_chainId") == "0x1"
+        assert answers[0]() is None
+    finally:
+        gc.enable()
