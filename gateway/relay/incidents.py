@@ -14,6 +14,7 @@ from sqlalchemy import Connection, func, insert, select, update
 from gateway.books import Books
 from gateway.clock import NetworkClock
 from gateway.database import Database
+from gateway.errors import NotReady
 from gateway.tables import audit, incidents
 from gateway.webhooks import outbox
 from gateway.webhooks.events import Event
@@ -166,10 +167,13 @@ def succession(
     database: Database, books: Books, coalition: Address, clock: NetworkClock
 ) -> str | None:
     """Notes it when Points obeys another Coalition than `coalition`, for which this process signs,
-    and says so; None: it is still the one. Raises NotReady.
+    and says so; None: it is still the one, or the mirror does not tell now.
     """
-    present = books.coalition()
-    if present is None or present == coalition:
+    try:
+        present = books.coalition()
+    except NotReady:
+        return None
+    if present is None or present.lower() == coalition.lower():
         return None
     told = f"Points obeys the Coalition {present} now, and orders are signed for {coalition}"
     with database.write() as connection:

@@ -147,6 +147,9 @@ class Relay:
         with self._turn:
             if leases.SETTLING not in self._hold():
                 return Settled()
+            told = incidents.succession(self._database, self._books, self._coalition, self._clock)
+            if told is not None:
+                raise Closed(f"the relay is closed: {told}")
             try:
                 with self._chain.decision():
                     return self._settler.run_once()
@@ -174,8 +177,6 @@ class Relay:
             if is_behind:
                 # Whichever process noticed: nothing is accepted here either until it is matched.
                 self._close_gate()
-        if closed is None:
-            closed = incidents.succession(self._database, self._books, self._coalition, self._clock)
         self._closed_by = closed
         if closed is not None:
             raise Closed(f"the relay is closed: {closed}")
