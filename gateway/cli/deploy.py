@@ -23,7 +23,8 @@ def deploy(
         typer.Option(help="JSON-RPC URL of the chain; without it the embedded one in DATA."),
     ] = None,
     epoch_length: Annotated[
-        int, typer.Option(help="Length of an epoch in seconds (default: a quarter of a year).")
+        int,
+        typer.Option(min=1, help="Length of an epoch in seconds (default: a quarter of a year)."),
     ] = QUARTER_S,
     data: DataOption = None,
     as_json: JsonOption = False,

@@ -70,6 +70,17 @@ def test_merchant__unknown__is_one_sentence_and_exit_2(tmp_path: Path) -> None:
     assert "Traceback" not in result.output
 
 
+@pytest.mark.parametrize("words", [("--epoch-length", "0"), ("--rpc", "http://127.0.0.1:1")])
+def test_deploy__of_what_cannot_be__is_one_sentence_and_no_file(
+    tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    result = run("deploy", *words, "--data", str(tmp_path))
+    assert result.exit_code == 2
+    assert ("'--epoch-length'" in result.output) or ("Connection refused" in result.output)
+    assert "Traceback" not in result.output
+    assert not list(tmp_path.rglob("deployment.json"))
+
+
 def test_network__from_nothing_to_an_import__all_by_commands(tmp_path: Path) -> None:
     data = ("--data", str(tmp_path / "data"))
     deployed = done("deploy", *data)

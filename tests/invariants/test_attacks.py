@@ -105,6 +105,19 @@ def test_returns_as_redemptions__over_the_cap_or_late__are_refused(desk: Desk) -
         give_back(desk, ADA, till, 1)
 
 
+def test_returns_as_redemptions__of_all_that_the_cap_lets__lose_money(desk: Desk) -> None:
+    """A baker and a member in league: 110 instead of 98 for points that the farmer gave her."""
+    issue(desk, BAKER, RIP, 10_000)
+    issue(desk, FARMER, ADA, 1_000)
+    honest = desk.position(BAKER) + 1_000 * 98
+    give_back(desk, ADA, desk.merchants[BAKER].tills[0], 1_000)
+    gained = desk.position(BAKER) - honest
+    # 12 a point on a tenth of what the baker issued, for each of which it paid a fee of 10.
+    assert gained == 12_000 < 10_000 * 10
+    with pytest.raises(Refused, match="ReturnExceedsIssued"):
+        give_back(desk, ADA, desk.merchants[BAKER].tills[0], 1)
+
+
 def test_refreshing__old_points_by_redeem_and_refund__keeps_their_age(desk: Desk) -> None:
     issue(desk, BAKER, ADA, 100)
     desk.go_to_epoch(5)
@@ -217,14 +230,22 @@ def test_leaving__stops_redemptions_there_alone_and_nothing_else(desk: Desk) -> 
     [
         ("setTargetClosed", "coalition", True),
         ("setTargetClosed", "points", True),
+        ("setTargetClosed", "membership", True),
+        ("setTargetClosed", "asset", True),
         ("updateAuthority", "coalition", ATTESTOR),
         ("updateAuthority", "points", ATTESTOR),
     ],
 )
-def test_access_manager__whatever_admin_does_with_it__redeem_and_withdraw_go_on(
+def test_access_manager__whatever_admin_does_with_it__redeem_refund_and_withdraw_go_on(
     desk: Desk, attack: tuple[str, str, object]
 ) -> None:
     issue(desk, BAKER, ADA, 100)
+    values = {"member": ADA.address, "merchant": BAKER, "points": 40, "nonce": 3}
+    values |= {"deadline": desk.epoch_end(), "ref": bytes(32)}
+    logs = desk.execute(desk.network.wire.signed("Redeem", ADA, **values))
+    log = next(log for log in logs if log.name == "Redeemed")
+    refund = {"merchant": BAKER, "points": 40, "nonce": 77}
+    refund["redemption"] = desk.redemption(log, values, []).fields
     function, target, value = attack
     authority = desk.network.authority
     # An authority must have code; any contract will do for an attacker.
@@ -235,10 +256,12 @@ def test_access_manager__whatever_admin_does_with_it__redeem_and_withdraw_go_on(
         selector = desk.network.coalition.encode_selector(name)
         desk.send(authority, ADMIN, "setTargetFunctionRole", address, [selector], 2**64 - 1)
     redeem(desk, FARMER, ADA, 10, 2)
+    desk.execute(desk.make("Refund", desk.merchants[BAKER].tills[0], **refund))
     owner = desk.merchants[BAKER].owner
     take = {"merchant": BAKER, "to": owner.address, "amount": 5, "nonce": 2**63}
     desk.execute(desk.make("Withdraw", owner, **take))
     issue(desk, BAKER, ADA, 1)
+    assert desk.network.points.ask("balanceOf", ADA.address) == 100 - 10 + 1
 
 
 def test_gift__of_the_settlement_asset__is_nobodys_position(desk: Desk) -> None:
