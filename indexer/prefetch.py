@@ -20,7 +20,7 @@ its pages, few enough to bound memory (a decoded piece takes 0.7 MB)."""
 _PUT_S: Final = 0.1
 _TURN_S: Final = 0.0005
 """How long a thread may keep the interpreter when another waits for it. COPY asks for it again
-after every 32 KB: at Python's usual 5 ms the database mostly waited for threads that decode."""
+after every 32 KB, and may wait for Python's usual 5 ms each time while others decode."""
 
 
 _COLLECT_EVERY: Final = 20_000
