@@ -23,7 +23,7 @@ _TURN_S: Final = 0.0005
 after every 32 KB, and may wait for Python's usual 5 ms each time while others decode."""
 
 
-_COLLECT_EVERY: Final = 20_000
+_COLLECT_EVERY: Final = 100_000
 
 
 @contextlib.contextmanager
