@@ -96,6 +96,21 @@ def test_finish_recovery__to_a_member__keeps_that_members_own_pass(desk: Desk) -
     assert desk.network.points.ask("balanceOf", SAFE.address) == 100
 
 
+def test_refund__of_a_redemption_before_the_recovery__goes_to_the_old_address(desk: Desk) -> None:
+    """The redemption names it, and the recovery is over: docs/CONTRACTS.md, weakness 12."""
+    values = {"member": ADA.address, "merchant": BAKER, "points": 40, "nonce": 3}
+    values |= {"deadline": desk.epoch_end(), "ref": bytes(32)}
+    logs = desk.execute(desk.network.wire.signed("Redeem", ADA, **values))
+    log = next(log for log in logs if log.name == "Redeemed")
+    recover(desk)
+    till, redemption = desk.merchants[BAKER].tills[0], desk.redemption(log, values, []).fields
+    refund = {"merchant": BAKER, "points": 40, "nonce": 9, "redemption": redemption}
+    desk.execute(desk.make("Refund", till, **refund))
+    held = [desk.network.points.ask("balanceOf", who.address) for who in (ADA, SAFE)]
+    assert held == [40, 60]
+    assert refusal(desk.anyone, "finishRecovery", ADA.address) == "RecoveryUnknown"
+
+
 def test_follow_recovery__of_a_programmes_pass__keeps_its_tier(desk: Desk) -> None:
     membership = desk.network.membership
     enroll(desk, ADA)

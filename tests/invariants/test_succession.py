@@ -58,6 +58,18 @@ def test_accept__before_the_delay__is_too_early(desk: Desk) -> None:
     assert refusal(desk.send, successor, TREASURY, "accept") == "SuccessionTooEarly"
 
 
+def test_accept__of_a_proposal_long_forgotten__takes_effect_until_it_is_vetoed(desk: Desk) -> None:
+    """docs/CONTRACTS.md, weakness 15."""
+    points, successor = desk.network.points, successor_of(desk, desk.network.coalition.address)
+    desk.send(points, ADMIN, "proposeCoalition", successor.address)
+    desk.network.chain.at(desk.now + 100 * DELAY)
+    before = desk.network.chain.evm.snapshot()
+    desk.send(successor, TREASURY, "accept")
+    desk.network.chain.evm.revert(before)
+    desk.send(points, ADMIN, "vetoCoalition")
+    assert refusal(desk.send, successor, TREASURY, "accept") == "NoSuccessor"
+
+
 def test_accept__after_a_veto__has_no_successor(desk: Desk) -> None:
     successor = successor_of(desk, desk.network.coalition.address)
     desk.send(desk.network.points, ADMIN, "proposeCoalition", successor.address)
