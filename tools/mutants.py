@@ -28,6 +28,7 @@ NUMBER = {"+": "-", "-": "+", "*": "+", "/": "*", "<<": ">>", ">>": "<<", "&": "
 OPERATOR = re.compile(r"(?<= )(&&|\|\||==|!=|<=|>=|<<|>>|<|>|\+|-|\*|/|&|\|)(?= )")
 MODIFIERS = ("onlyCoalition", "restricted", "current", "nonReentrant")
 FUNCTION = re.compile(r"\b(?:function (\w+)|(constructor)|(fallback)|(modifier) \w+)\s*\(")
+YUL_CONDITION = re.compile(r"\b(if|switch) (?=\w)")
 YUL_COMPARISON = re.compile(r"\b(gt|lt|eq|iszero)\(")
 YUL_STATEMENT = re.compile(
     r"(?:\b(?:sstore|log3|mstore)\([^\n]*\)|\b\w+ := [^\n]+?)(?=\s*(?:\n|\}))"
@@ -154,8 +155,10 @@ class Source:
         else:
             assigned = re.match(r"[\w.\[\]]+ (?:\+|-)?= ", written)
             name = written.partition(" = ")[0]
-            if re.fullmatch(r"[A-Z_]+", name) or f"storage {name})" in self.plain:
-                return  # Immutables, and pointers, which the compiler wants to see assigned.
+            if re.fullmatch(r"[A-Z_]+", name):
+                return self.expression(at + len(name) + 3, stop)  # An immutable must be assigned.
+            if f"storage {name})" in self.plain:
+                return  # A pointer, which the compiler wants to see assigned.
             pieces = []
             if assigned:
                 first = at + assigned.end()
@@ -187,7 +190,30 @@ class Source:
             at = first + match.start()
             changed = self.text[first:at] + new + self.text[at + len(old) : last]
             found.append((kind, changed, f"{new} for {old} in {one_line(self.text[first:last])}"))
+        return found + self.ternaries(first, last)
+
+    def ternaries(self, first: int, last: int) -> list[tuple[str, str, str]]:
+        """The opposite of each condition in front of a question mark, where no operator says it."""
+        found = []
+        for match in re.finditer(r" \? ", self.plain[first:last]):
+            end = first + match.start()
+            start, end = self.trim(self.argument_start(first, end), end)
+            written = self.text[start:end]
+            if re.search(r" (==|!=) ", written) and len(OPERATOR.findall(written)) == 1:
+                continue
+            changed = f"{self.text[first:start]}!({written}){self.text[end:last]}"
+            name = f"opposite of {written} in {one_line(self.text[first:last])}"
+            found.append(("flip", changed, name))
         return found
+
+    def argument_start(self, first: int, end: int) -> int:
+        """Where the expression begins that ends at `end`, within its brackets."""
+        depth = 0
+        for i in range(end - 1, first - 1, -1):
+            depth += (self.plain[i] in ")]") - (self.plain[i] in "([")
+            if depth < 0 or (depth == 0 and self.plain[i] == ","):
+                return i + 1
+        return first
 
     def choose(self, first: int, last: int, variants: list[tuple[str, str, str]]) -> None:
         if variants:
@@ -210,12 +236,28 @@ class Source:
             self.edits.append(Edit(at, at + len(name), f"{name}Mutated({number})"))
 
     def yul(self, first: int, last: int) -> None:
+        closers = []
+        for match in YUL_CONDITION.finditer(self.plain[first:last]):
+            at = first + match.end()
+            # A name, or a call with its arguments.
+            end = at + len(re.match(r"\w+", self.plain[at:]).group())  # type: ignore[union-attr]
+            end = closing(self.plain, end) if self.plain[end] == "(" else end
+            written, before, behind = self.text[at:end], "iszero(iszero(", "))"
+            if not YUL_COMPARISON.match(written):
+                number = self.add("flip", "opposite of " + written, at)
+                before, behind = "xor(" + before, behind + f", eq(coinbase(), {number}))"
+            if match.group(1) == "if":
+                number = self.add("drop", "never " + written, at)
+                before, behind = "and(" + before, behind + f", iszero(eq(coinbase(), {number})))"
+            self.edits.append(Edit(at, at, before))
+            closers.append(Edit(end, end, behind))
         for match in YUL_COMPARISON.finditer(self.plain[first:last]):
             at = first + match.start()
             close = closing(self.plain, self.plain.index("(", at))
             number = self.add("flip", "opposite of " + self.text[at:close], at)
             self.edits.append(Edit(at, at, "xor("))
             self.edits.append(Edit(close, close, f", eq(coinbase(), {number}))"))
+        self.edits += closers  # Around the comparisons that end at the same place.
         for match in YUL_STATEMENT.finditer(self.plain[first:last]):
             at, end = first + match.start(), first + match.end()
             if self.plain[:at].rstrip().endswith("let"):

@@ -2,7 +2,7 @@
 
     tools/mutate.py                      a sample of 60, drawn by --seed (part of `make prove`)
     tools/mutate.py --all                every mutant; goes on where an interrupted run stopped
-    tools/mutate.py --only Clearing      those whose name contains the words
+    tools/mutate.py --only Clearing      those whose name contains the words, whatever is known
     tools/mutate.py --list               names, nothing is run
 
 All mutants are compiled at once, each asleep until the coinbase of a block bears its number. Each
@@ -208,11 +208,13 @@ def answered(child: int, reading: int) -> str:
 
 @dataclass(frozen=True)
 class Choice:
-    """How to judge: calls of the machine, processes at once, verdicts to ask once more."""
+    """How to judge: calls of the machine, processes at once, and what is asked once more."""
 
     calls: int
     jobs: int
-    again: tuple[str, ...]
+    again: bool
+    # Whatever is known: a test may have been lost since a mutant was killed.
+    anew: bool
 
 
 @dataclass
@@ -231,17 +233,17 @@ class Run:
         return run
 
     def go(self, wanted: list[Mutant], items: list[pytest.Item], choice: Choice) -> None:
-        """Judges those that are not judged yet; with `again` survivors once more."""
-        if self.verdicts.get(ASLEEP) is None:
-            self.keep(ASLEEP, answered(*begun(0, items, MACHINE_CALLS)))
+        """Judges those that are not judged yet; with `again` survivors too, with `anew` all."""
+        # Every time: a test that fails of itself would kill every mutant.
+        self.keep(ASLEEP, answered(*begun(0, items, MACHINE_CALLS)))
         if self.verdicts[ASLEEP]:
             return
-        waiting = [m for m in wanted if self.verdicts.get(m.key) in (None, *choice.again)]
+        waiting = [mutant for mutant in wanted if not self.is_known(mutant, choice)]
         total, running = len(waiting), {}
         while waiting or running:
             while waiting and len(running) < choice.jobs:
                 mutant = waiting.pop(0)
-                if self.verdicts.get(mutant.key):
+                if self.verdicts.get(mutant.key) and not choice.anew:
                     continue  # Another run has killed it meanwhile.
                 child, reading = begun(mutant.number, items, choice.calls)
                 running[reading] = (mutant, child, time.monotonic())
@@ -254,6 +256,11 @@ class Run:
                 mark = killer.rpartition("/")[2] if killer else "SURVIVED"
                 place, seconds = total - len(waiting) - len(running), time.monotonic() - began
                 print(f"  {place}/{total} {seconds:5.1f} s {mutant.key[:90]}: {mark}", flush=True)
+
+    def is_known(self, mutant: Mutant, choice: Choice) -> bool:
+        """Whether nobody has to be asked."""
+        verdict = self.verdicts.get(mutant.key)
+        return not choice.anew and bool(verdict or (verdict == "" and not choice.again))
 
     def keep(self, key: str, killer: str) -> None:
         """Writes it down beside what other runs have found meanwhile."""
@@ -311,7 +318,7 @@ def main(arguments: list[str]) -> int:
     )
     parser.add_argument("--all", action="store_true", help="every mutant, resumed where it stopped")
     parser.add_argument("--only", default="", help="mutants whose name contains this")
-    parser.add_argument("--again", action="store_true", help="survivors once more (tests changed)")
+    parser.add_argument("--again", action="store_true", help="with --all: survivors once more")
     parser.add_argument("--deep", action="store_true", help="the same, with a longer machine")
     parser.add_argument("--sample", type=int, default=SAMPLE)
     parser.add_argument("--jobs", type=int, default=1, help="mutants at a time")
@@ -332,7 +339,8 @@ def main(arguments: list[str]) -> int:
     choice = Choice(
         MACHINE_CALLS_DEEP if options.deep else MACHINE_CALLS,
         options.jobs,
-        ("",) if options.again or options.deep else (),
+        again=options.again or options.deep,
+        anew=not options.all,
     )
     loop = Loop(run, wanted, choice)
     pytest.main([*OPTIONS, *TESTS], plugins=[loop])

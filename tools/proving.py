@@ -7,8 +7,8 @@
 slither  every finding gone or explained (tools/slither-triage.json)
 word     halmos: the packed account, proven for every word; and faults that it has to refute
 network  forge: the tests of strangers, then the campaign over the whole network, no action vacuous
-mutants  with --only or --long: a sample, or all, of changed conditions and dropped checks
-         (tools/mutate.py): each has to fail some test. Not all survivors are worked off yet
+mutants  a sample, or with --long all, of flipped conditions and dropped checks (tools/mutate.py):
+         each has to fail some test, or to stand in tools/mutants-triage.json with a reason
 """
 
 from __future__ import annotations
@@ -213,7 +213,7 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     verdicts = {}
     for name, part in PARTS.items():
-        if options.only == name or (not options.only and (name != "mutants" or options.long)):
+        if options.only in (None, name):
             began = time.monotonic()
             print(f"== {name}", flush=True)
             verdicts[name] = part(options.bin.absolute(), "long" if options.long else "short")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -21,7 +22,9 @@ contract Till {
         emit Taken(points);
         assembly ("memory-safe") {
             if gt(left, limit) { revert(0, 0) }
+            if and(left, limit) { left := 1 }
         }
+        return _rounded(open ? left : 0, left < limit ? left : limit);
     }
 }
 """
@@ -34,10 +37,21 @@ def changes(kind: str) -> set[str]:
 
 def test_mutants__of_a_guard__flip_drop_and_each_operator() -> None:
     condition = "points == 0 || points > limit"
-    assert changes("flip") == {f"opposite of {condition}", "opposite of gt(left, limit)"}
-    assert f"never {condition}" in changes("drop")
+    question = "_rounded(open ? left : 0, left < limit ? left : limit)"
+    assert changes("flip") == {
+        f"opposite of {condition}",
+        "opposite of gt(left, limit)",
+        "opposite of and(left, limit)",
+        f"opposite of open in {question}",
+        f"opposite of left < limit in {question}",
+    }
+    assert changes("drop") >= {
+        f"never {condition}",
+        "never gt(left, limit)",
+        "never and(left, limit)",
+    }
     assert changes("logic") == {f"!= for == in {condition}", f"&& for || in {condition}"}
-    assert changes("edge") == {f">= for > in {condition}"}
+    assert changes("edge") == {f">= for > in {condition}", f"<= for < in {question}"}
     assert changes("number") == {"+ for - in limit - points"}
 
 
@@ -58,11 +72,24 @@ def test_mutants__asleep__leave_every_statement_where_it_was() -> None:
     assert mutants.HELPER_PATH in text
 
 
-def test_mutants__of_the_contracts__have_names_of_their_own_and_numbers_in_order() -> None:
+def of_the_contracts() -> list[mutants.Mutant]:
     found: list[mutants.Mutant] = []
     for path in sorted((ROOT / "contracts").rglob("*.sol")):
         if "interfaces" not in path.parts:
             name = str(path.relative_to(ROOT))
             found += mutants.Source(name, path.read_text(), len(found) + 1).mutants
+    return found
+
+
+def test_mutants__of_the_contracts__have_names_of_their_own_and_numbers_in_order() -> None:
+    found = of_the_contracts()
     assert [mutant.number for mutant in found] == list(range(1, len(found) + 1))
-    assert len({mutant.key for mutant in found}) == len(found) > 1_400
+    assert len({mutant.key for mutant in found}) == len(found) > 1_500
+
+
+def test_triage__of_survivors__names_each_once_with_a_reason() -> None:
+    entries = json.loads((ROOT / "tools" / "mutants-triage.json").read_text())
+    explained = [entry["mutant"] for entry in entries]
+    assert len(set(explained)) == len(explained) > 0
+    assert set(explained) <= {mutant.key for mutant in of_the_contracts()}
+    assert all(len(entry["reason"]) > 20 for entry in entries)

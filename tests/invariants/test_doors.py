@@ -80,6 +80,19 @@ def test_order__that_ends_with_its_fields__is_malformed_and_one_byte_more_is_rea
     assert why(desk, order + b"\1") == ("OrderExpired", (0,))
 
 
+def test_refund__with_a_proof_of_seventeen_nodes__is_malformed(desk: Desk) -> None:
+    till = desk.merchants[BAKER].tills[0]
+    for nodes, error in (
+        (17, "OrderMalformed"),
+        (255, "OrderMalformed"),
+        (16, "RedemptionUnknown"),
+    ):
+        past = fields(desk, 2) | {"buckets": 1 << 240 | 10, "proof": [bytes(32)] * nodes}
+        order = desk.make("Refund", till, merchant=BAKER, points=1, nonce=90, redemption=past)
+        assert why(desk, order)[0] == error
+        assert desk.relay(order) == []
+
+
 def test_order__of_a_till_key_that_is_neither_on_nor_off__has_no_second_form(desk: Desk) -> None:
     values = {"merchant": BAKER, "key": BOB.address, "active": 2, "nonce": 2**63}
     order = desk.make("SetTillKey", desk.merchants[BAKER].owner, **values)

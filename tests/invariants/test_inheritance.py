@@ -67,13 +67,15 @@ def ask(desk: Desk, function: str, *arguments: Any) -> Any:
 # ---- creation and the hand-over itself
 
 
-@pytest.mark.parametrize("other", ["points", "asset"])
+@pytest.mark.parametrize("other", ["points", "asset", "membership"])
 def test_create__over_a_predecessor_with_other_contracts__is_refused(
     desk: Desk, other: str
 ) -> None:
     chain, authority = desk.network.chain, desk.network.authority.address
     if other == "points":
         figures = ("Points", "P", "P", desk.now, 86_400, 1, ADMIN, authority)
+    elif other == "membership":
+        figures = ("MembershipPass", desk.network.points.address, authority, "P", "P")
     else:
         figures = ("BankReceipt", "R", "R", 10**30, authority)
     elsewhere = chain.deploy_artefact(ADMIN, *figures).address

@@ -69,6 +69,10 @@ def test_card__of_a_programme__tells_its_number_and_the_tier(network: Network) -
     assert found["name"] == "Banyan 7"
     assert found["attributes"][0] == {"trait_type": "Tier", "value": 65_535}
     assert picture(found)[:3] == ["Banyan 7", "Tier", "65535"]
+    # A hue of its own: 7 x 47 + 150 degrees, once around.
+    drawn = base64.b64decode(found["image"].partition(",")[2]).decode()
+    assert "hsl(119,45%,28%)" in drawn
+    assert "hsl(119,45%,36%)" in drawn
 
 
 def test_card__of_a_name_with_markup__stays_text(network: Network) -> None:

@@ -95,6 +95,10 @@ def test_limits_and_guarantee__of_each_other__bound_each_other_to_the_unit(desk:
     assert why(desk.operate, *withdraw, 11) == ("GuaranteeTooLow", (100, 90))
     assert why(desk.operate, *withdraw, 101) == ("GuaranteeTooLow", (100, 90))
     desk.operate(*withdraw, 10)
+    for merchant in (BAKER, FLORIST):
+        desk.operate("setCreditLimit", merchant, 0)
+    desk.operate(*withdraw, 90)
+    assert desk.network.coalition.ask("guarantee") == 0
     assert why(desk.operate, "setCreditLimit", NOBODY, 0) == ("MerchantUnknown", (NOBODY,))
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from banyan_kit.revm import ADMIN, ZERO, Contract
+from banyan_kit.revm import ADMIN, ZERO, Contract, decode_log
 from banyan_kit.wire import Key, redemption_leaf
 from network_desk import ATTESTOR, TREASURY, Desk
 
@@ -376,6 +376,14 @@ def test_token__approvals_and_moves__tell_owner_spender_and_buckets(desk: Desk) 
     ]
     assert points.ask("allowance", ADA.address, SAFE.address) == 0
     assert points.ask("policy") == 1
+
+
+def test_points__at_creation__tell_whom_they_obey(desk: Desk) -> None:
+    chain, authority = desk.network.chain, desk.network.authority.address
+    made = chain.deploy_artefact(ADMIN, "Points", "P", "P", desk.now, 1, 1, SAFE.address, authority)
+    logs = [decode_log(x.address, x.topics, bytes(x.data[1])) for x in chain.evm.result.logs]
+    changed = next(log for log in logs if log.name == "CoalitionChanged")
+    assert (changed.address, *changed.values.values()) == (made.address, ZERO, SAFE.address)
 
 
 def test_succession__proposed_vetoed_and_accepted__is_in_the_open(desk: Desk) -> None:

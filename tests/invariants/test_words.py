@@ -214,6 +214,30 @@ def test_redeem_and_refund__of_any_word__take_the_oldest_and_give_them_back(desk
             assert points.ask("supplyOfEpoch", NOW - lane) == (live, live)
 
 
+def test_redeem__of_more_than_is_live_in_its_epoch__is_refused(desk: Desk) -> None:
+    """No call leads there: an account and its epoch would have to disagree."""
+    put(desk, ACCOUNTS_SLOT, ADA.address, Word(lanes=(10, 0, 0, 0, 0, 0)).packed())
+    for live in (9, 10):
+        put(desk, SUPPLY_SLOT, NOW, live << 128 | 50)
+        call = (CALLER, "redeem", ADA.address, 10, 1)
+        if live == 10:
+            desk.network.points.send(*call)
+            continue
+        with pytest.raises(Refused) as refused:
+            desk.network.points.send(*call)
+        assert (refused.value.name, refused.value.values) == ("SupplyTooLow", (9, 10))
+    assert desk.network.points.ask("supplyOfEpoch", NOW) == (50, 0)
+
+
+def test_issue__to_an_account_from_the_future__is_refused(desk: Desk) -> None:
+    """No call leads there either: time would have to run backwards."""
+    put(desk, ACCOUNTS_SLOT, ADA.address, Word(newest=NOW + 1).packed())
+    entry = to_bytes(ADA.address, 20) + (1).to_bytes(5, "big")
+    with pytest.raises(Refused) as refused:
+        desk.network.points.send(CALLER, "mintBatch", entry)
+    assert (refused.value.name, refused.value.values) == ("AccountFromTheFuture", (NOW + 1, NOW))
+
+
 # ---- nonces
 
 
