@@ -41,7 +41,11 @@ def is_unavailable(error: BaseException) -> bool:
     """Whether a database raised it that is not there, ended the session or has no room left: that
     passes. Statements below SQLAlchemy (`bulk`) raise the driver's own errors.
     """
-    kinds = (sa.exc.OperationalError, sa.exc.InterfaceError, sqlite3.OperationalError)
+    kinds = (
+        *(sa.exc.OperationalError, sa.exc.InterfaceError, sqlite3.OperationalError),
+        # A session that was ended in the middle of a transaction, and is used once more.
+        sa.exc.PendingRollbackError,
+    )
     return isinstance(error, kinds) or _is_psycopgs(error, "OperationalError")
 
 

@@ -102,7 +102,8 @@ def _postgres(engine: Engine) -> Iterator[Callable[[], str | None]]:
             if held:
                 try:
                     conn.execute(sa.text("SELECT 1"))
-                except sa.exc.DBAPIError:
+                except (sa.exc.DBAPIError, sa.exc.PendingRollbackError):
+                    # The second of them: it was found broken before.
                     return "the connection broke"
                 return None
             held = conn.execute(
