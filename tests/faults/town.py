@@ -24,12 +24,12 @@ from typing import Any
 
 import httpx
 from pydantic import SecretStr
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.model import NewMerchant
 from gateway.service import Gateway
 from gateway.settings import Settings
-from indexer.errors import SourceContradicts
+from indexer.errors import MirrorBusy, SourceContradicts
 from indexer.sync import Indexer
 from tests.faults.proxy import FaultyLine, faulty_line
 from tests.gateway.deployed import deployed, end_sessions
@@ -120,7 +120,7 @@ class FaultTown:
             while not stopping.wait(0.2):
                 try:
                     self.indexer.run_once()
-                except (RpcUnavailable, SourceContradicts, DBAPIError):
+                except (RpcUnavailable, SourceContradicts, MirrorBusy, SQLAlchemyError):
                     self.events["mirror asked again"] += 1
 
         def revive() -> None:

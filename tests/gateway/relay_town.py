@@ -17,7 +17,7 @@ from typing import Any
 
 from pydantic import SecretStr
 from sqlalchemy import func, select
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 
 from gateway import faults
 from gateway.errors import NotReady
@@ -26,6 +26,7 @@ from gateway.service import Gateway
 from gateway.settings import Settings
 from gateway.tables import attempts, batches, members, merchants, nonce_slots, orders
 from indexer import audit
+from indexer.errors import MirrorBusy
 from indexer.sync import Indexer
 from tests.gateway.deployed import deployed, end_sessions
 from tests.gateway.helpers import fresh
@@ -190,7 +191,7 @@ class RelayTown:
             while not stopping.wait(pause_s):
                 self.node.call("evm_mine", [])
                 # A session that was ended is opened again by the next attempt.
-                with suppress(DBAPIError):
+                with suppress(SQLAlchemyError, MirrorBusy):
                     self.indexer.run_once()
 
         thread = threading.Thread(target=follow, name="follow", daemon=True)
