@@ -124,19 +124,22 @@ class AcceptWriter:
             first = self._queue.get()
             if first is None:
                 return
-            group, ended = self._gather(first, patient=company > 1)
-            company = len(group)
+            group, ended = self._gather(first, company)
+            # Forgotten by halves: groups differ, but whoever is alone again soon stops waiting.
+            company = max(len(group), company // 2)
             self._accept(group)
             if ended:
                 return
 
-    def _gather(self, first: _Waiting, *, patient: bool) -> tuple[list[_Waiting], bool]:
-        """What waits already; more is waited for only when the last group had company."""
+    def _gather(self, first: _Waiting, company: int) -> tuple[list[_Waiting], bool]:
+        """What waits already; more is waited for until the group is as large as the largest of
+        late, `company`: callers that wait for their answers send nothing meanwhile.
+        """
         group, lines = [first], len(first.request.lines)
-        until = time.monotonic() + (self._wait_s if patient else 0)
+        until = time.monotonic() + self._wait_s
         while len(group) < self._group_max and lines < LINES_MAX:
             try:
-                left = until - time.monotonic()
+                left = until - time.monotonic() if len(group) < company else 0
                 more = self._queue.get(timeout=left) if left > 0 else self._queue.get_nowait()
             except queue.Empty:
                 break

@@ -140,9 +140,16 @@ def fresh(name: str) -> str:
     return f"{name}-{uuid.uuid4().hex[:12]}"
 
 
-def writer_of(database: Database, books: WrittenBooks, clock: SetClock) -> AcceptWriter:
+def writer_of(
+    database: Database, books: WrittenBooks, clock: SetClock, *, group_wait_ms: float = 5
+) -> AcceptWriter:
     return AcceptWriter(
-        database, books, clock, group_requests_max=256, group_wait_ms=5, queue_requests_max=4096
+        database,
+        books,
+        clock,
+        group_requests_max=256,
+        group_wait_ms=group_wait_ms,
+        queue_requests_max=4096,
     )
 
 

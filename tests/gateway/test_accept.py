@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 
 import pytest
@@ -278,6 +279,27 @@ def test_accept__many_requests_at_once__share_commits(house: House) -> None:
     assert all(isinstance(a, Accepted) for a in answers)
     assert len({a.id for a in answers if isinstance(a, Accepted)}) == 300
     assert held(house) == (33_000, 0)
+
+
+def test_accept__all_who_came_of_late_are_there__waits_for_no_more(house: House) -> None:
+    wait_s = 4.0
+    writer = writer_of(house.database, house.books, house.clock, group_wait_ms=wait_s * 1000)
+
+    def both(number: int) -> list[Future[list[Answer]]]:
+        keys = [f"both-{number}-{n}" for n in range(2)]
+        return [writer.submit(request_of([issue(house, key, 1)], key)) for key in keys]
+
+    answers = both(0)
+    writer.start()
+    try:
+        began = time.monotonic()
+        for number in range(1, 4):
+            wait(answers, timeout=20)
+            answers = both(number)
+        assert all(isinstance(each.result(timeout=20)[0], Accepted) for each in answers)
+        assert time.monotonic() - began < wait_s
+    finally:
+        writer.stop()
 
 
 def test_accept__a_failing_neighbour__spoils_nobody_else(
