@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 T = TypeVar("T")
+BAD_DISK = "bad disk"
 
 # Numbers of fsync and fdatasync.
 SYSCALLS = {"x86_64": (74, 75), "aarch64": (82, 83)}[platform.machine()]
@@ -56,5 +57,5 @@ def fail_in_this_thread() -> None:
 
 def in_a_thread(work: Callable[[], T]) -> T:
     """What `work` returns or raises, done by a thread of its own: its disk may fail, ours not."""
-    with ThreadPoolExecutor(1, thread_name_prefix="bad disk") as pool:
+    with ThreadPoolExecutor(1, thread_name_prefix=BAD_DISK) as pool:
         return pool.submit(work).result()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from gateway.errors import NotReady
 from gateway.model import OrderKind
 from gateway.tables import orders
 from tests.faults.test_rpc import right, wish
-from tests.gateway.faults.failing_fsync import fail_in_this_thread, in_a_thread
+from tests.gateway.faults.failing_fsync import BAD_DISK, fail_in_this_thread, in_a_thread
 from tests.gateway.faults.test_storage import ask, holds_once, sqlite_house
 from tests.gateway.helpers import House, Town, fresh, writer_of
 from tests.gateway.node import NodeHouse, open_house
@@ -29,7 +30,13 @@ from tests.gateway.node import NodeHouse, open_house
 
 def writer_goes_bad(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """The disk of the thread that accepts fails from its next commit on."""
-    monkeypatch.setattr(faults, "point", lambda name: fail_in_this_thread())
+
+    def goes_bad(name: str) -> None:
+        # Other networks of this test run may have writers of their own.
+        if threading.current_thread() is house.writer._thread:
+            fail_in_this_thread()
+
+    monkeypatch.setattr(faults, "point", goes_bad)
 
 
 def writer_is_well(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,7 +113,7 @@ def test_relay__fsync_fails__sends_only_what_is_kept_and_each_order_once(
     assert wish(house, OrderKind.ISSUE, 100)
 
     def goes_bad(name: str) -> None:
-        if name == window:
+        if name == window and threading.current_thread().name.startswith(BAD_DISK):
             fail_in_this_thread()
 
     def pass_once() -> None:
