@@ -21,8 +21,6 @@ _PUT_S: Final = 0.1
 _TURN_S: Final = 0.0005
 """How long a thread may keep the interpreter when another waits for it. COPY asks for it again
 after every 32 KB, and may wait for Python's usual 5 ms each time while others decode."""
-
-
 _COLLECT_EVERY: Final = 100_000
 
 
@@ -38,7 +36,9 @@ def fewer_collections() -> Iterator[None]:
     try:
         yield
     finally:
-        gc.set_threshold(*before)
+        # Another part of the program may have chosen its own meanwhile.
+        if gc.get_threshold()[0] == _COLLECT_EVERY:
+            gc.set_threshold(*before)
 
 
 class _End:
