@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from banyan_kit.revm import ADMIN, ZERO, Settings, deploy_network
 from network_desk import ATTESTOR, TREASURY, Desk
 from network_refusals import (
@@ -18,20 +17,12 @@ from network_refusals import (
     SUSPENDED,
     give_back,
     issue,
-    opened,
     owners,
     past,
     redeem,
     refund,
     why,
 )
-
-
-@pytest.fixture
-def desk() -> Desk:
-    """A baker and a florist with 1,000,000 each; Ada with 100 points and Bob are members."""
-    return opened()
-
 
 # ---- the operator
 

@@ -23,18 +23,10 @@ from network_refusals import (
     issue,
     move,
     obeying,
-    opened,
     owners,
     redeem,
     why,
 )
-
-
-@pytest.fixture
-def desk() -> Desk:
-    """A baker and a florist with 1,000,000 each; Ada with 100 points and Bob are members."""
-    return opened()
-
 
 # ---- issuing
 

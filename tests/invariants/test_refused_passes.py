@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
 from banyan_kit.revm import ADMIN, ZERO
 from eth_hash.auto import keccak
 from network_desk import Desk
-from network_refusals import ADA, BAKER, BOB, CALLER, EVE, FLORIST, REF, obeying, opened, token, why
+from network_refusals import ADA, BAKER, BOB, CALLER, EVE, FLORIST, REF, obeying, token, why
 
 PASSES_SLOT = 3
-
-
-@pytest.fixture
-def desk() -> Desk:
-    """A baker and a florist with 1,000,000 each; Ada with 100 points and Bob are members."""
-    return opened()
 
 
 def test_pass__that_is_not_there__has_no_owner_lock_approval_tier_or_card(desk: Desk) -> None:

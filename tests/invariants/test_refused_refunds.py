@@ -12,19 +12,12 @@ from network_refusals import (
     issue,
     leaf_of,
     obeying,
-    opened,
     owners,
     past,
     redeem,
     refund,
     why,
 )
-
-
-@pytest.fixture
-def desk() -> Desk:
-    """A baker and a florist with 1,000,000 each; Ada with 100 points and Bob are members."""
-    return opened()
 
 
 def test_refund__of_nothing_or_more_than_is_left__tells_what_is_left(desk: Desk) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 from wallet_sdk.errors import InputInvalid
 from wallet_sdk.types import Money, Points, Seconds
@@ -34,6 +34,17 @@ class OrderState(StrEnum):
     @classmethod
     def _missing_(cls, value: object) -> OrderState:
         return cls.OTHER
+
+
+class _Flat:
+    """An object of the API whose fields are read as they stand."""
+
+    __slots__: tuple[str, ...] = ()
+
+    @classmethod
+    def parse(cls, body: Json) -> Self:
+        """Reads the object; fields that this client does not know are left out."""
+        return cls(**{name: body[name] for name in cls.__slots__})
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +111,7 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
-class ReturnQuote:
+class ReturnQuote(_Flat):
     """What a return would do now: `returnable` points come back, `shortfall` are missing (`spent`
     by the member, `over_cap` of the merchant's). The till keeps `shortfall_amount` of the cash.
     """
@@ -112,11 +123,6 @@ class ReturnQuote:
     over_cap: Points
     shortfall_amount: Money
     window_ends_at: Seconds
-
-    @classmethod
-    def parse(cls, body: Json) -> ReturnQuote:
-        """Reads a quote object."""
-        return cls(**{name: body[name] for name in cls.__slots__})
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +164,7 @@ class KeyLine:
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(_Flat):
     """A wish that was refused as things stood; `code` as in the problem that answered it."""
 
     kind: str
@@ -168,11 +174,6 @@ class Refusal:
     reference: str
     code: str
     at: Seconds
-
-    @classmethod
-    def parse(cls, body: Json) -> Refusal:
-        """Reads a line of a list of refusals."""
-        return cls(**{name: body[name] for name in cls.__slots__})
 
 
 @dataclass(frozen=True, slots=True)
@@ -341,7 +342,7 @@ class Position:
 
 
 @dataclass(frozen=True, slots=True)
-class SettlementLine:
+class SettlementLine(_Flat):
     """What one merchant honoured of another's points: `points` = redeemed - refunded, and what it
     was paid for them. `merchant` is the other one.
     """
@@ -351,11 +352,6 @@ class SettlementLine:
     refunded: Points
     points: Points
     paid: Money
-
-    @classmethod
-    def parse(cls, body: Json) -> SettlementLine:
-        """Reads a line of a settlement."""
-        return cls(**{name: body[name] for name in cls.__slots__})
 
 
 @dataclass(frozen=True, slots=True)

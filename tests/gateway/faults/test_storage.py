@@ -10,7 +10,7 @@ import os
 import resource
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -114,24 +114,23 @@ def until_refused(house: House) -> int:
     raise AssertionError("the disk is never full")
 
 
-def test_accept__disk_full__refuses_and_goes_on_when_there_is_room(small_disk: Path) -> None:
-    with sqlite_house(small_disk) as house:
+def refuses_as_long_as(folder: Path, shortage: AbstractContextManager[None]) -> None:
+    """During the shortage a request is refused for now; afterwards each one is held once."""
+    with sqlite_house(folder) as house:
         ask(house, "before")
-        with full_disk(small_disk):
+        with shortage:
             answered = until_refused(house)
             refused_for_now(house, "during")
         many = [f"many {number}" for number in range(answered)]
         holds_once(house, "before", "during", *many, f"many {answered}")
+
+
+def test_accept__disk_full__refuses_and_goes_on_when_there_is_room(small_disk: Path) -> None:
+    refuses_as_long_as(small_disk, full_disk(small_disk))
 
 
 def test_accept__file_size_limit__refuses_and_goes_on_when_it_is_lifted(tmp_path: Path) -> None:
-    with sqlite_house(tmp_path) as house:
-        ask(house, "before")
-        with file_size_limit(tmp_path):
-            answered = until_refused(house)
-            refused_for_now(house, "during")
-        many = [f"many {number}" for number in range(answered)]
-        holds_once(house, "before", "during", *many, f"many {answered}")
+    refuses_as_long_as(tmp_path, file_size_limit(tmp_path))
 
 
 def test_accept__locked_by_another_process__refuses_and_goes_on_afterwards(

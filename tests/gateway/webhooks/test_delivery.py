@@ -241,10 +241,8 @@ def test_deliver__secrets__are_sealed_at_rest_and_forgotten_when_rotated_out(des
     assert left == []
 
 
-@ON_SQLITE
-def test_deliver__one_receiver_hangs__the_others_are_not_held_up(
-    desk: Desk, receiver: Receiver
-) -> None:
+def hanging(receiver: Receiver) -> threading.Event:
+    """From now on nothing is answered until this is set."""
     released = threading.Event()
 
     def hang(handler: BaseHTTPRequestHandler) -> None:
@@ -252,6 +250,14 @@ def test_deliver__one_receiver_hangs__the_others_are_not_held_up(
         answer(204)(handler)
 
     receiver.otherwise = hang
+    return released
+
+
+@ON_SQLITE
+def test_deliver__one_receiver_hangs__the_others_are_not_held_up(
+    desk: Desk, receiver: Receiver
+) -> None:
+    released = hanging(receiver)
     desk.attempt_max_s = 60
     desk.listen(receiver.url)
     with receiving() as quick:
@@ -310,13 +316,7 @@ def test_deliver__a_backlog__takes_few_transactions(
 def test_deliver__stopped_with_messages_ahead__leaves_them_due_to_the_next(
     desk: Desk, receiver: Receiver
 ) -> None:
-    released = threading.Event()
-
-    def hang(handler: BaseHTTPRequestHandler) -> None:
-        released.wait(30)
-        answer(204)(handler)
-
-    receiver.otherwise = hang
+    released = hanging(receiver)
     desk.listen(receiver.url)
     for _ in range(20):
         desk.issue()

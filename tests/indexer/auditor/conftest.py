@@ -12,7 +12,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from audit_story import tell  # noqa: E402
-from audit_town import Town, running_anvil  # noqa: E402
+from audit_town import BAKER, Town, running_anvil  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -29,5 +29,16 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
     with running_anvil() as url:
         town = Town(url, folder)
         tell(town)
+        yield town
+        town.rpc.close()
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Iterator[Town]:
+    """A town of ada and ben, with the baker's points, that a test may do with as it likes."""
+    with running_anvil() as url:
+        town = Town(url, tmp_path)
+        town.relayed([town.join("ada"), town.join("ben")])
+        town.relayed([town.issue(BAKER, ("ada", 5_000), ("ben", 700))])
         yield town
         town.rpc.close()

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
 import sqlalchemy as sa
-from audit_town import BAKER, DAY, FLORIST, Town, key, running_anvil
+from audit_town import BAKER, DAY, FLORIST, Town, key
 from eth_abi.abi import encode
 from sqlalchemy import Engine
 
@@ -95,16 +94,6 @@ def refund_of_old(town: Town, order: Redeem, past: str) -> bytes:
     )
     refund = Refund(BAKER, 100, town.merchant_nonce(), town.deadline, redemption, ())
     return town.signed(refund, town.tills[BAKER])
-
-
-@pytest.fixture
-def fresh(tmp_path: Path) -> Iterator[Town]:
-    with running_anvil() as url:
-        town = Town(url, tmp_path)
-        town.relayed([town.join("ada"), town.join("ben")])
-        town.relayed([town.issue(BAKER, ("ada", 5_000), ("ben", 700))])
-        yield town
-        town.rpc.close()
 
 
 def follow(town: Town, file: Any, engine: Engine, confirmations: int) -> None:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-import pytest
 from audit_proxy import lying
-from audit_town import BAKER, DAY, Town, key, running_anvil
+from audit_town import BAKER, DAY, Town, key
 
 from indexer.auditor.cli import run_audit
 from indexer.auditor.outcome import Options
@@ -19,16 +16,6 @@ from wallet_sdk.types import create_address
 YES = "631626ba7e60e01b5f5260205ff3"
 # Calls the address in the first 20 bytes of its calldata with the rest of it.
 PASSES_ON = "60143603806014" + "5f375f5f825f5f5f3560601c5af1601b575f5ffd5b00"
-
-
-@pytest.fixture
-def fresh(tmp_path: Path) -> Iterator[Town]:
-    with running_anvil() as url:
-        town = Town(url, tmp_path)
-        town.relayed([town.join("ada"), town.join("ben")])
-        town.relayed([town.issue(BAKER, ("ada", 5_000), ("ben", 700))])
-        yield town
-        town.rpc.close()
 
 
 def create(town: Town, code: str) -> str:
