@@ -10,6 +10,7 @@ On PostgreSQL all of it lies in the schema `orders` (by search_path), on SQLite 
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     Double,
     Index,
@@ -20,6 +21,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
     text,
 )
 
@@ -192,6 +194,8 @@ orders = Table(
     Column("batch_id", BigInteger),
     # How often a batch that held it was proven dead.
     Column("voids", SmallInteger, nullable=False, server_default="0"),
+    # A batch that held it was signed, and ended without effect: it has used its key's day.
+    Column("signed_before", Boolean, nullable=False, server_default=false()),
     Column("follows_id", BigInteger),
     # The order that a refund or a return reverses.
     Column("of_id", BigInteger),

@@ -6,16 +6,17 @@ Until a final block shows it the order stays as it is: the two race, and either 
 
 from typing import Any
 
-from sqlalchemy import Connection, and_, insert, select, update
+from sqlalchemy import Connection, and_, case, insert, select, update
 
 from gateway import ids
+from gateway.clock import DAY_S
 from gateway.codes import BatchState, Kind, State
 from gateway.database import Database
 from gateway.errors import GatewayError, OrderNotCancellable, OrderUnknown
 from gateway.orders.moves import move
 from gateway.relay import finish
 from gateway.relay.causes import use_nonce_up
-from gateway.tables import audit, batches, orders
+from gateway.tables import audit, batches, merchants, orders, signing_charges
 from gateway.webhooks.events import Event
 
 NEVER = 2**62
@@ -43,15 +44,21 @@ def cancel(
         return
     _check(order)
     detail = "no signature of it ever left"
+    if order.signed_before:
+        detail = "what was signed of it can never take effect"
     batch = None
     if order.batch_id is not None:
         query = select(batches).where(batches.c.id == order.batch_id)
         batch = connection.execute(database.lock_rows(query)).one()
     if batch is None:
+        _give_back(connection, order)
         _fail(connection, order.id, detail, now)
     elif batch.state == BatchState.OPEN:
         # A signature that somebody is making now finds the batch void and is dropped.
-        _void(connection, batch.id, now)
+        charged = _is_charged(connection, batch)
+        _void(connection, batch.id, charged, now)
+        if not charged:
+            _give_back(connection, order)
         _fail(connection, order.id, detail, now)
     else:
         _ask(connection, order.id, batch, now)
@@ -99,7 +106,30 @@ def _fail(connection: Connection, order_id: int, detail: str, now: int) -> None:
     )
 
 
-def _void(connection: Connection, batch_id: int, now: int) -> None:
+def _is_charged(connection: Connection, batch: Any) -> bool:
+    """Whether the key was charged for it: whoever signed it ended before he could store it."""
+    c = signing_charges.c
+    query = select(c.nonce).where(c.address == batch.signer, c.nonce == batch.nonce)
+    return connection.execute(query).first() is not None
+
+
+def _give_back(connection: Connection, order: Any) -> None:
+    """An issue that was never signed has used nothing of its till key's day: what its accept
+    counted (`merchants.cap_points`) may be issued again, while that day is the one that counts.
+    """
+    if order.kind != Kind.ISSUE or order.signed_before:
+        return
+    c = merchants.c
+    # Accepted while there was no cap, it was not counted.
+    left = case((c.cap_points > order.points, c.cap_points - order.points), else_=0)
+    connection.execute(
+        update(merchants)
+        .where(c.id == order.merchant_id, c.cap_day == order.accepted_at // DAY_S)
+        .values(cap_points=left)
+    )
+
+
+def _void(connection: Connection, batch_id: int, charged: bool, now: int) -> None:
     """An unsigned batch is taken apart: its orders wait again, its nonce is left out."""
     connection.execute(
         update(batches)
@@ -107,7 +137,10 @@ def _void(connection: Connection, batch_id: int, now: int) -> None:
         .values(state=BatchState.VOID.value, reason="cancelled before signing", changed_at=now)
     )
     inside = and_(orders.c.batch_id == batch_id, orders.c.state < State.FINAL.value)
-    move(connection, inside, Event.DELAYED, now, state=State.ACCEPTED.value, batch_id=None)
+    back: dict[str, Any] = {"state": State.ACCEPTED.value, "batch_id": None}
+    if charged:
+        back["signed_before"] = True
+    move(connection, inside, Event.DELAYED, now, **back)
 
 
 def _ask(connection: Connection, order_id: int, batch: Any, now: int) -> None:

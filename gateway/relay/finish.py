@@ -210,5 +210,6 @@ def bury(
         state=State.ACCEPTED.value,
         batch_id=None,
         voids=c.voids + int(counts),
+        signed_before=True,
     )
     return count
