@@ -4,11 +4,16 @@ A book that was restored from an older backup does not know what it has already 
 accepted or sent could be a second time. So accepting and relaying stay closed from the start until
 the mirror has reached the chain and holds no order of ours that the book does not know; and where
 it does, until `banyan reconcile` has matched them.
+
+A server can also fail over to one that was behind while gateways run. Whichever process notices
+writes it down (`book_behind_chain`); every other one reads that within a second, whether it relays
+or only accepts, and closes until it is settled.
 """
 
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -71,18 +76,18 @@ class Gate:
     def close_until_matched(
         self, is_level: Callable[[], bool], is_behind: Callable[[], bool]
     ) -> None:
-        """Looks at once, and where that is not enough every second from then on, in a thread.
+        """Looks at once, and every second from then on, in a thread.
 
         `is_level`: the mirror has reached the chain; `is_behind`: the book misses orders.
         """
         self.stop()
         self._stopping.clear()
         self._why = "order book and chain have not been compared yet"
-        if not self._look(is_level, is_behind):
-            self._thread = threading.Thread(
-                target=self._watch, args=(is_level, is_behind), name="gate", daemon=True
-            )
-            self._thread.start()
+        self._look(is_level, is_behind)
+        self._thread = threading.Thread(
+            target=self._watch, args=(is_level, is_behind), name="gate", daemon=True
+        )
+        self._thread.start()
 
     def stop(self) -> None:
         """Ends the watching."""
@@ -93,15 +98,24 @@ class Gate:
 
     def _watch(self, is_level: Callable[[], bool], is_behind: Callable[[], bool]) -> None:
         while not self._stopping.wait(LOOK_EVERY_S):
-            if self._look(is_level, is_behind):
-                return
+            if self._why is None:
+                self._hear()
+            else:
+                self._look(is_level, is_behind)
 
-    def _look(self, is_level: Callable[[], bool], is_behind: Callable[[], bool]) -> bool:
-        """True: open."""
+    def _hear(self) -> None:
+        """Closes where another process has noticed that the book is behind."""
+        # A database that does not answer accepts nothing either; it is asked again.
+        with suppress(SQLAlchemyError), self._database.read() as connection:
+            self._why = incidents.closing(connection, (Incident.BOOK_BEHIND_CHAIN,))
+        if self._why is not None:
+            log.critical("nothing is accepted from now on: %s", self._why)
+
+    def _look(self, is_level: Callable[[], bool], is_behind: Callable[[], bool]) -> None:
         try:
             if not is_level():
                 self._why = "the mirror has not reached the chain yet"
-                return False
+                return
             with self._database.read() as connection:
                 why = incidents.closing(connection)
             if why is None and is_behind():
@@ -112,7 +126,6 @@ class Gate:
         except SQLAlchemyError:
             log.exception("order book and chain could not be compared; it is tried again")
             self._why = "order book and chain cannot be compared: the database does not answer"
-        return self._why is None
 
     def _note(self) -> str:
         told = "the chain holds orders of ours that the order book does not know"

@@ -293,8 +293,8 @@ class Gateway:
     def stop(self) -> None:
         """Ends the threads after the work in hand, and closes the engine."""
         self.stopping.set()
-        self.gate.stop()
         self.writer.stop()
         self.relay.stop()
+        self.gate.stop()  # after the relay, which may close it anew
         self.deliverer.stop()
         self.database.close()

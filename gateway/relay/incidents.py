@@ -155,10 +155,10 @@ def is_open(connection: Connection, kind: Incident) -> bool:
     return connection.execute(query.limit(1)).first() is not None
 
 
-def closing(connection: Connection) -> str | None:
-    """Why nothing may be relayed now; None: nothing is in the way."""
+def closing(connection: Connection, kinds: Sequence[Incident] = CLOSING) -> str | None:
+    """Why nothing may be relayed now; None: nothing (of these `kinds`) is in the way."""
     c = incidents.c
-    query = select(c.id, c.kind, c.detail).where(c.kind.in_(CLOSING), *_open).limit(1)
+    query = select(c.id, c.kind, c.detail).where(c.kind.in_(kinds), *_open).limit(1)
     row = connection.execute(query).one_or_none()
     return None if row is None else f"{row.kind}: {row.detail} (incident {row.id})"
 

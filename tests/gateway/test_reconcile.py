@@ -5,7 +5,8 @@ then every order counts once, also those that the backup does not know.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,14 @@ import httpx
 import pytest
 from sqlalchemy import select
 
+from gateway import gate
 from gateway.app import make_app
 from gateway.codes import State
 from gateway.custody.masters import LocalMaster
 from gateway.errors import BookBehindChain, Closed, ReorgBelowFinality
 from gateway.model import Accepted, NewMerchant, NewOrder, OrderKind, Refused
 from gateway.relay.matching import match
+from gateway.service import Gateway, open_custody
 from gateway.tables import incidents, orders
 from tests.gateway.helpers import fresh, serving
 from tests.gateway.node import NodeHouse, open_house
@@ -49,6 +52,28 @@ def issue(house: NodeHouse, points: int, reference: str) -> NewOrder:
 
 def redeem(house: NodeHouse, points: int, reference: str) -> NewOrder:
     return NewOrder(OrderKind.REDEEM, house.ada.id, points, reference, house.baker.id)
+
+
+def beside(house: NodeHouse) -> Gateway:
+    """A gateway of another process on the same book, which only accepts."""
+    one = house.gateway
+    database, custody = open_custody(one.settings)
+    return Gateway(
+        one.settings,
+        clock=house.clock,
+        database=database,
+        custody=custody,
+        rpc=one.network.rpc,
+        deployment=one.deployment,
+        mirror=one.mirror,
+    )
+
+
+def wait_until(what: Callable[[], bool]) -> None:
+    until = time.monotonic() + 20
+    while not what():
+        assert time.monotonic() < until
+        time.sleep(0.02)
 
 
 def supply(house: NodeHouse) -> int:
@@ -272,13 +297,17 @@ def test_reconcile__after_a_reorg_below_finality__takes_up_what_is_gone(
 
 
 def test_relay__what_the_book_forgot_is_mined_only_later__closes_instead_of_doubling(
-    house: NodeHouse,
+    house: NodeHouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(gate, "LOOK_EVERY_S", 0.05)
     # Sealed and sent after the backup, and in no block when the restored book is compared.
     accept(house, issue(house, 100, "r1"))
     copy = backup(house)
     house.gateway.relay.send()
     restore(house, copy)
+    others = beside(house)
+    others.match()
+    others.gate.check()
     house.clock.time += 10
     house.gateway.relay.send()
     # The forgotten transaction is mined; the order's new batch has the nonce that it used up.
@@ -297,9 +326,15 @@ def test_relay__what_the_book_forgot_is_mined_only_later__closes_instead_of_doub
     assert supply(house) == 100
     with pytest.raises(Closed):
         accept(house, issue(house, 100, "r2"))
+    # Nor by a process that relays nothing and was not started anew.
+    wait_until(lambda: others.gate.why_closed() is not None)
+    with pytest.raises(Closed, match="book_behind_chain"):
+        others.accept_many([issue(house, 100, "r2")], idempotency_key=fresh("k"))
     house.mine(3)
     house.indexer.run_once()
     assert reconcile(house)["orders_matched"] == 1
+    wait_until(lambda: others.gate.why_closed() is None)
+    others.stop()
     house.settle()
     accept(house, issue(house, 1, "r3"))
     house.settle()
