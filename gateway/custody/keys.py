@@ -129,18 +129,20 @@ class Custody(KeyMaker):
                 self._wallets = HDWallets(self.seed(Purpose.MEMBER_SEED))
             return self._wallets
 
-    def salted_reference(self, public_id: bytes, reference: str) -> bytes:
-        """32 bytes that stand for an order's reference on chain: sha256(salt ‖ reference).
+    def salted_reference(self, merchant: int, reference: str) -> bytes:
+        """32 bytes that stand for a merchant's reference on chain: sha256(salt ‖ reference).
 
-        The salt, HMAC-SHA256(salt key, order id)[:16], is unlike for every order, so nobody can
-        try receipt numbers; shown together with the reference it proves this one order.
+        The salt, HMAC-SHA256(salt key, merchant ‖ reference)[:16], is unlike for every reference,
+        so nobody can try receipt numbers; shown together with the reference it proves this one
+        order. It depends on nothing that a restore can lose: the same purchase has the same.
         """
         with self._lock:
             if self._salt is None:
                 self._salt = self.seed(Purpose.REFERENCE_SALT)
             salt_key = self._salt
-        salt = hmac.digest(salt_key, public_id, "sha256")[:16]
-        return hashlib.sha256(salt + reference.encode()).digest()
+        named = reference.encode()
+        salt = hmac.digest(salt_key, merchant.to_bytes(8, "big") + named, "sha256")[:16]
+        return hashlib.sha256(salt + named).digest()
 
     def cursor_key(self) -> bytes:
         """What page cursors are sealed with, alike in all processes.

@@ -6,7 +6,7 @@ Until a final block shows it the order stays as it is: the two race, and either 
 
 from typing import Any
 
-from sqlalchemy import Connection, and_, case, insert, select, update
+from sqlalchemy import Connection, case, insert, select, update
 
 from gateway import ids
 from gateway.clock import DAY_S
@@ -56,7 +56,7 @@ def cancel(
     elif batch.state == BatchState.OPEN:
         # A signature that somebody is making now finds the batch void and is dropped.
         charged = _is_charged(connection, batch)
-        _void(connection, batch.id, charged, now)
+        finish.void_open(connection, batch.id, "cancelled before signing", now, charged=charged)
         if not charged:
             _give_back(connection, order)
         _fail(connection, order.id, detail, now)
@@ -127,20 +127,6 @@ def _give_back(connection: Connection, order: Any) -> None:
         .where(c.id == order.merchant_id, c.cap_day == order.accepted_at // DAY_S)
         .values(cap_points=left)
     )
-
-
-def _void(connection: Connection, batch_id: int, charged: bool, now: int) -> None:
-    """An unsigned batch is taken apart: its orders wait again, its nonce is left out."""
-    connection.execute(
-        update(batches)
-        .where(batches.c.id == batch_id)
-        .values(state=BatchState.VOID.value, reason="cancelled before signing", changed_at=now)
-    )
-    inside = and_(orders.c.batch_id == batch_id, orders.c.state < State.FINAL.value)
-    back: dict[str, Any] = {"state": State.ACCEPTED.value, "batch_id": None}
-    if charged:
-        back["signed_before"] = True
-    move(connection, inside, Event.DELAYED, now, **back)
 
 
 def _ask(connection: Connection, order_id: int, batch: Any, now: int) -> None:

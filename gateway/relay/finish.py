@@ -165,6 +165,25 @@ def bury_call(connection: Connection, batch: Any, now: int) -> None:
     )
 
 
+def void_open(
+    connection: Connection, batch_id: int, reason: str, now: int, *, charged: bool = False
+) -> None:
+    """An unsigned batch is taken apart: its orders wait again, its nonce is left out.
+
+    `charged`: its key was charged for it all the same.
+    """
+    connection.execute(
+        update(batches)
+        .where(batches.c.id == batch_id)
+        .values(state=BatchState.VOID.value, reason=reason, changed_at=now)
+    )
+    back: dict[str, Any] = {"state": State.ACCEPTED.value, "batch_id": None}
+    if charged:
+        back["signed_before"] = True
+    inside = and_(orders.c.batch_id == batch_id, orders.c.state < State.FINAL.value)
+    move(connection, inside, Event.DELAYED, now, **back)
+
+
 def bury(
     connection: Connection,
     batch_id: int,

@@ -4,29 +4,34 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, and_, insert, select, update
+from sqlalchemy import ColumnElement, Connection, and_, insert, select, update
 
 from gateway import ids
 from gateway.codes import BatchState, Kind, State, has, lives
 from gateway.database import Database
 from gateway.orders.known import parts
 from gateway.orders.moves import move
-from gateway.relay.matching import match
+from gateway.relay.finish import void_open
+from gateway.relay.matching import Salted, Waiting, identify, shows
 from gateway.relay.onchain import FoundOrder
 from gateway.relay.wallets import FOUND
 from gateway.relay.wishes import member_of, wishes_of
 from gateway.tables import batches, members, merchants, orders
 from gateway.webhooks.events import Event
 from indexer.queries import Effect
+from wallet_sdk.orders import Redeem, decode
 from wallet_sdk.types import digest_bytes, from_hex
 
 
 @dataclass(slots=True)
 class Written:
-    """What was written, for the report."""
+    """What was written, for the report. `orders_assumed`: those of the matched ones that the chain
+    only shows to be equal.
+    """
 
     batches: int = 0
     orders_matched: int = 0
+    orders_assumed: list[str] = field(default_factory=list)
     orders_found: int = 0
     merchants_unknown: set[int] = field(default_factory=set)
     unreadable: list[str] = field(default_factory=list)
@@ -35,8 +40,9 @@ class Written:
 class FoundWriter:
     """Writes found orders, each in a transaction of its own."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, salted: Salted) -> None:
         self._database = database
+        self._salted = salted
 
     def write(self, one: FoundOrder, now: int, written: Written) -> None:
         """The order as a batch that is in its block, with its orders; then the usual way."""
@@ -45,35 +51,46 @@ class FoundWriter:
             written.unreadable.append("0x" + one.digest.hex())
             return
         with self._database.settle() as connection:
-            if self._close_open(connection, one, now):
-                written.batches += 1
-                return
             row = self._batch_row(connection, one, now, written)
             if row is None:
+                return
+            wishes = wishes_of(connection, row, one)
+            if self._close_open(connection, row, one, wishes, now):
+                written.batches += 1
                 return
             number = connection.execute(insert(batches).returning(batches.c.id), row).scalar_one()
             written.batches += 1
             self._keep_nonce(connection, row)
-            self._fill(connection, number, row, one, now, written)
+            self._fill(connection, number, row, wishes, one, now, written)
 
-    def _close_open(self, connection: Connection, one: FoundOrder, now: int) -> bool:
-        """The batch was opened before the backup, and signed after it: its orders are these."""
+    def _close_open(
+        self,
+        connection: Connection,
+        row: dict[str, Any],
+        one: FoundOrder,
+        wishes: Sequence[dict[str, Any]],
+        now: int,
+    ) -> bool:
+        """The batch was opened before the backup, and signed after it: its orders are these.
+
+        A book that worked on after it had forgotten something has given the same nonce out anew:
+        then its batch can never take effect, and its orders wait again.
+        """
         c = batches.c
-        nonce = getattr(one.order, "nonce", None)
-        merchant = getattr(one.order, "merchant", None)
-        member = member_of(one)
-        by_merchant = and_(c.merchant_id == merchant, c.member_id.is_(None))
-        who = by_merchant if member is None else c.signer == member
-        stored = nonce - 2**64 if nonce is not None and nonce >= 2**63 else nonce
-        query = select(c.id).where(
-            lives(c.state),
-            has(c.state, BatchState.OPEN),
-            who,
-            c.kind == int(one.order.KIND if one.order else 0),
-            c.nonce == stored,
+        by_merchant = and_(c.merchant_id == row["merchant_id"], c.member_id.is_(None))
+        who = by_merchant if row["member_id"] is None else c.member_id == row["member_id"]
+        query = select(c.id, c.kind).where(
+            lives(c.state), has(c.state, BatchState.OPEN), who, c.nonce == row["nonce"]
         )
-        number = connection.execute(query).scalar_one_or_none()
-        if number is None:
+        batch = connection.execute(query).one_or_none()
+        if batch is None:
+            return False
+        number = batch.id
+        inside = self._orders(connection, orders.c.batch_id == number)
+        same = [w.key for w in inside] == [wish["key"] for wish in wishes]
+        shown = [self._salted(w.merchant, w.reference) for w in inside]
+        if batch.kind != row["kind"] or not same or shows(one.order, shown) is False:
+            void_open(connection, number, "its nonce was used by a forgotten order", now)
             return False
         connection.execute(
             update(batches)
@@ -147,13 +164,18 @@ class FoundWriter:
         connection: Connection,
         number: int,
         row: dict[str, Any],
+        wishes: Sequence[dict[str, Any]],
         one: FoundOrder,
         now: int,
         written: Written,
     ) -> None:
-        wishes = wishes_of(connection, row, one)
-        rows = match([w["key"] for w in wishes], self._waiting(connection, row, wishes))
+        keys = [wish["key"] for wish in wishes]
+        found = identify(one.order, keys, self._waiting(connection, row), self._salted)
+        rows = found.rows
         matched = [order for order in rows if order is not None]
+        # A member joins once: there is no other order that it could be.
+        if row["kind"] != Kind.JOIN:
+            written.orders_assumed += self._names(connection, found.assumed)
         for part in parts(matched):
             connection.execute(update(orders).where(orders.c.id.in_(part)).values(batch_id=number))
             move(connection, orders.c.id.in_(part), Event.INCLUDED, now, state=State.INCLUDED.value)
@@ -170,30 +192,62 @@ class FoundWriter:
             .values(order_count=len(wishes), points=sum(w["row"]["points"] for w in wishes))
         )
 
-    def _waiting(
-        self, connection: Connection, row: dict[str, Any], wishes: Sequence[dict[str, Any]]
-    ) -> list[tuple[int, tuple[Any, ...]]]:
-        """Orders in no batch that these may be, the oldest first."""
+    def _waiting(self, connection: Connection, row: dict[str, Any]) -> list[Waiting]:
+        """Orders in no batch that the batch's may be, the oldest first."""
+        c = orders.c
+        owner = (
+            c.merchant_id == row["merchant_id"]
+            if row["member_id"] is None
+            else c.member_id == row["member_id"]
+        )
+        waits = and_(has(c.state, State.ACCEPTED), c.kind == row["kind"], owner)
+        return self._orders(connection, waits)
+
+    def _orders(self, connection: Connection, which: ColumnElement[bool]) -> list[Waiting]:
         c = orders.c
         query = (
             select(c.id, c.kind, c.merchant_id, c.member_id, c.points, c.to_member_id, c.hold)
-            .where(has(c.state, State.ACCEPTED), c.kind == row["kind"])
+            .add_columns(c.reference, c.of_id)
+            .where(which)
             .order_by(c.id)
         )
-        if row["member_id"] is None:
-            query = query.where(c.merchant_id == row["merchant_id"])
-        else:
-            query = query.where(c.member_id == row["member_id"])
         return [
-            (o.id, (o.kind, _owner(o), o.member_id or None, o.points, _detail(o)))
-            for o in connection.execute(query)
+            Waiting(
+                o.id,
+                (o.kind, _owner(o), o.member_id or None, o.points, _detail(connection, o)),
+                o.merchant_id,
+                o.reference,
+            )
+            for o in connection.execute(query).all()
         ]
 
+    def _names(self, connection: Connection, rows: Sequence[int]) -> list[str]:
+        """Public ids of these rows, by row number."""
+        names: list[str] = []
+        for part in parts(sorted(rows)):
+            query = select(orders.c.public_id).where(orders.c.id.in_(part)).order_by(orders.c.id)
+            names += [ids.encode(ids.ORDER, bytes(raw)) for raw in connection.scalars(query)]
+        return names
 
-def _detail(order: Any) -> int | None:
-    """Of a withdrawal its money, of a transfer whom it goes to."""
+
+def _detail(connection: Connection, order: Any) -> int | str | None:
+    """Of a withdrawal its money, of a transfer whom it goes to, of a refund its redemption."""
+    if order.kind == Kind.REFUND:
+        return _redemption(connection, order.of_id)
     found = order.hold if order.kind == Kind.WITHDRAW else order.to_member_id
     return None if found is None else int(found)
+
+
+def _redemption(connection: Connection, order_id: int | None) -> str | None:
+    """The reference, as it was signed, of a redemption; None: the book knows none."""
+    query = (
+        select(batches.c.wire)
+        .join(orders, orders.c.batch_id == batches.c.id)
+        .where(orders.c.id == order_id)
+    )
+    wire = connection.execute(query).scalar_one_or_none()
+    order = None if wire is None else decode(bytes(wire)).order
+    return order.ref if isinstance(order, Redeem) else None
 
 
 def _owner(order: Any) -> int:

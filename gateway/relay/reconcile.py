@@ -173,7 +173,9 @@ class Reconciler:
         effects = list(onchain.unknown_effects(self._database, self._custody, self._books, since=0))
         found = onchain.read_orders(self._chain.rpc, domain, effects)
         report.members_found = remember_members(self._database, self._custody, found, now)
-        writer = FoundWriter(self._database)
+        salted = self._custody.salted_reference
+        salted(0, "")  # opened before the transactions: the master key may be in KMS
+        writer = FoundWriter(self._database, salted)
         for one in found:
             writer.write(one, now, report.written)
 

@@ -134,6 +134,7 @@ class Signing:
             select(
                 orders.c.batch_id,
                 orders.c.public_id,
+                orders.c.merchant_id,
                 orders.c.reference,
                 orders.c.points,
                 orders.c.of_id,
@@ -262,4 +263,4 @@ class Signing:
         return redemption, tuple(to_hex(step) for step in found.proof)
 
     def _salted(self, order: Any) -> bytes:
-        return self._custody.salted_reference(bytes(order.public_id), order.reference)
+        return self._custody.salted_reference(order.merchant_id, order.reference)

@@ -16,7 +16,8 @@ from wallet_sdk.types import Address, address_bytes
 
 
 def wishes_of(connection: Connection, row: dict[str, Any], one: FoundOrder) -> list[dict[str, Any]]:
-    """`key` (kind, merchant, member, points, receiver or money) and `row` of each entry.
+    """`key` (kind, merchant, member, points, and what it does beyond that: the receiver, the money,
+    the reference of the redemption that is refunded) and `row` of each entry.
 
     `row`: the batch's. A cancellation and the owner's settings carry no order: there is nothing.
     """
@@ -36,7 +37,9 @@ def wishes_of(connection: Connection, row: dict[str, Any], one: FoundOrder) -> l
         to = _number(connection, order.to)
         return [_wish(row, one, 0, member, order.points, to, {"to_member_id": to})]
     if isinstance(order, Refund):
-        return [_wish(row, one, 0, _number(connection, order.redemption.member), order.points)]
+        redemption = order.redemption
+        member = _number(connection, redemption.member)
+        return [_wish(row, one, 0, member, order.points, redemption.ref)]
     if isinstance(order, Return):
         of = {"epoch": order.epoch}
         return [_wish(row, one, 0, _number(connection, order.member), order.points, None, of)]
@@ -51,7 +54,7 @@ def _wish(
     n: int,
     member: int | None,
     points: int,
-    detail: int | None = None,
+    detail: int | str | None = None,
     more: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     merchant = row["merchant_id"] or 0

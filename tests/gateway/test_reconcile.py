@@ -7,6 +7,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +15,21 @@ import httpx
 import pytest
 from sqlalchemy import select
 
-from gateway import gate
+from gateway import gate, ids
 from gateway.app import make_app
 from gateway.codes import State
 from gateway.custody.masters import LocalMaster
 from gateway.errors import BookBehindChain, Closed, ReorgBelowFinality
 from gateway.model import Accepted, NewMerchant, NewOrder, OrderKind, Refused
-from gateway.relay.matching import match
+from gateway.relay.matching import Matched, Waiting, identify, match
 from gateway.service import Gateway, open_custody
 from gateway.tables import incidents, orders
 from tests.gateway.helpers import fresh, serving
 from tests.gateway.node import NodeHouse, open_house
 from tests.gateway.restoring import backup, reconcile, restore, right
+from wallet_sdk.merkle import references_root
+from wallet_sdk.orders import IssueBatch, Transfer
+from wallet_sdk.types import to_hex
 
 
 @pytest.fixture
@@ -82,6 +86,48 @@ def supply(house: NodeHouse) -> int:
 
 def test_match__entries_and_waiting_orders__each_is_given_out_once_the_oldest_first() -> None:
     assert match(["a", "b", "a", "a"], [(1, "a"), (2, "c"), (3, "a")]) == [1, None, 3, None]
+
+
+A, B = ("to ada", 10), ("to ben", 10)
+
+
+def waiting(*named: tuple[int, tuple[object, ...], str]) -> list[Waiting]:
+    return [Waiting(row, key, 1, reference) for row, key, reference in named]
+
+
+def word(_merchant: int, reference: str) -> bytes:
+    return reference.encode().rjust(32)
+
+
+def batch_of(*references: str) -> IssueBatch:
+    root = references_root([word(1, reference) for reference in references])
+    entries = tuple(("0x" + "11" * 20, 10) for _ in references)
+    return IssueBatch(1, 1, 1, entries, to_hex(root))
+
+
+def test_identify__one_issue__is_the_order_of_its_reference_or_none() -> None:
+    book = waiting((1, A, "r1"), (2, B, "r2"), (3, A, "r3"))
+    assert identify(batch_of("r3"), [A], book, word) == Matched([3])
+    assert identify(batch_of("lost"), [A], book, word) == Matched([None])
+    # The same reference for somebody else is not this order.
+    assert identify(batch_of("r2"), [A], book, word) == Matched([None])
+
+
+def test_identify__a_batch_that_waits_as_a_whole__is_proven_wherever_it_stands() -> None:
+    book = waiting((1, A, "r1"), (2, A, "r2"), (3, B, "r3"), (4, A, "r4"))
+    assert identify(batch_of("r2", "r3"), [A, B], book, word) == Matched([2, 3])
+
+
+def test_identify__a_batch_of_which_some_are_lost__is_assumed_the_oldest_first() -> None:
+    book = waiting((1, A, "r1"), (2, B, "r2"))
+    found = identify(batch_of("r1", "lost", "r2"), [A, A, B], book, word)
+    assert found == Matched([1, None, 2], [1, 2])
+
+
+def test_identify__a_transfer__carries_no_reference_and_is_assumed() -> None:
+    book = waiting((1, A, "r1"), (2, A, "r2"))
+    transfer = Transfer("0x" + "11" * 20, "0x" + "22" * 20, 10, 1, 1)
+    assert identify(transfer, [A], book, word) == Matched([1], [1])
 
 
 def test_start__on_yesterdays_database__accepts_and_sends_nothing(house: NodeHouse) -> None:
@@ -165,6 +211,85 @@ def test_reconcile__orders_of_every_stage__count_once(house: NodeHouse) -> None:
     accept(house, issue(house, 23, "new"), redeem(house, 10, "new redemption"))
     right(house)
     assert supply(house) == points + 23 - 10
+
+
+def working_on(house: NodeHouse, copy: Path) -> None:
+    """The book has forgotten what came after `copy`, and nobody has noticed yet: a failover."""
+    restore(house, copy)
+    house.gateway.gate.stop()
+    house.gateway.gate._why = None
+
+
+def states_by_reference(house: NodeHouse) -> dict[str, State]:
+    with house.database.read() as connection:
+        rows = connection.execute(select(orders.c.reference, orders.c.state)).all()
+    return {row.reference: State(row.state) for row in rows}
+
+
+def test_reconcile__an_order_equal_to_a_lost_one__is_told_from_it_and_carried_out(
+    house: NodeHouse,
+) -> None:
+    accept(house, issue(house, 1_000, "early"))
+    house.settle()
+    copy = backup(house)
+    accept(house, issue(house, 100, "lost"))
+    house.settle()
+    accept(house, redeem(house, 30, "lost redemption"))
+    house.settle()
+    assert supply(house) == 1_070
+    working_on(house, copy)
+    # Two purchases more, as large as the lost ones; and one of these comes again from the till.
+    accept(house, issue(house, 100, "new"), redeem(house, 30, "new redemption"))
+    accept(house, redeem(house, 30, "lost redemption"))
+    found = reconcile(house)
+    assert (found["orders_matched"], found["orders_found"]) == (1, 1)
+    assert found["orders_assumed"] == []
+    waits = states_by_reference(house)
+    assert (waits["new"], waits["new redemption"]) == (State.ACCEPTED, State.ACCEPTED)
+    right(house)
+    assert supply(house) == 1_000 + 200 - 60
+
+
+def test_reconcile__orders_that_nothing_tells_apart__are_never_doubled_and_named(
+    house: NodeHouse,
+) -> None:
+    accept(house, issue(house, 1_000, "early"))
+    house.settle()
+    copy = backup(house)
+    gift = NewOrder(OrderKind.TRANSFER, house.ada.id, 5, "gift", None, house.ben.id)
+    accept(house, gift)
+    accept(house, issue(house, 7, "lost"), issue(house, 8, "lost too"))
+    house.settle()
+    working_on(house, copy)
+    accept(house, replace(gift, reference="another gift"), issue(house, 7, "new"))
+    found = reconcile(house)
+    assert (found["orders_matched"], found["orders_found"]) == (2, 1)
+    named = found["orders_assumed"]
+    assert isinstance(named, list)
+    with house.database.read() as connection:
+        query = select(orders.c.public_id).where(
+            orders.c.reference.in_(["another gift", "new"]), orders.c.state == State.INCLUDED.value
+        )
+        assert sorted(named) == sorted(
+            ids.encode(ids.ORDER, bytes(raw)) for raw in connection.execute(query).scalars()
+        )
+    right(house)
+    assert supply(house) == 1_015
+
+
+def test_reconcile__a_nonce_given_out_anew__closes_no_other_orders_batch(house: NodeHouse) -> None:
+    copy = backup(house)
+    accept(house, issue(house, 100, "lost"))
+    house.settle()
+    working_on(house, copy)
+    accept(house, issue(house, 7, "new"))
+    while house.gateway.relay._sealer._open():
+        pass
+    assert states_by_reference(house)["new"] == State.BATCHED
+    found = reconcile(house)
+    assert (found["orders_matched"], found["orders_found"]) == (0, 1)
+    right(house)
+    assert supply(house) == 107
 
 
 def test_reconcile__twice__changes_nothing_more(house: NodeHouse) -> None:
