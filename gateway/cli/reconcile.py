@@ -44,8 +44,8 @@ def reconcile(
     same name and slug, and it has its number, its keys and its position, and a new API key.
     `merchants_unknown` have keys that custody does not hold; the book keeps them closed.
     `orders_assumed` are equal to what is on chain, and nothing shows that they are the same: ask
-    their merchants (docs/OPERATING.md). `members_found` have no external id any more; `unreadable` orders came through a contract and
-    are to be looked at by hand.
+    their merchants (docs/OPERATING.md). `members_found` have no external id any more; `unreadable`
+    orders came through a contract and are to be looked at by hand.
     """
     with failing(as_json), _gateway(rpc, data) as gateway:
         if check:
