@@ -7,7 +7,7 @@ several processes answers; counters are of this process.
 import shutil
 import time
 from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -16,11 +16,11 @@ from sqlalchemy import func, select
 
 from gateway.codes import AttemptState, BatchState, State, has, lives
 from gateway.observe import counters
+from gateway.observe.patience import Patience
 from gateway.relay import incidents, status
 from gateway.service import Gateway
 from gateway.tables import attempts, batches, nonce_slots, orders
 from gateway.webhooks import queue
-from wallet_sdk.errors import BanyanError
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
@@ -29,9 +29,9 @@ _SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 class Metrics:
     """The registry of one gateway process."""
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, gateway: Gateway, patience: Patience[Any] | None = None) -> None:
         self.registry = CollectorRegistry()
-        self.registry.register(_OrderBook(gateway))
+        self.registry.register(_OrderBook(gateway, patience or Patience()))
         for counter in counters.ALL:
             self.registry.register(counter)
         self.requests = Counter(
@@ -54,8 +54,9 @@ class Metrics:
 
 
 class _OrderBook(Collector):
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, gateway: Gateway, patience: Patience[Any]) -> None:
         self._gateway = gateway
+        self._patience = patience
 
     def collect(self) -> Iterable[Metric]:
         """Gauges of the order book, the relay and the mirror, as they are now."""
@@ -145,11 +146,13 @@ class _OrderBook(Collector):
         )
 
     def _lag(self) -> Iterable[Metric]:
-        """How far the mirror is behind the chain; left out where either cannot be asked."""
-        try:
-            mirror = self._gateway.books.head()
-            chain = self._gateway.network.head()
-        except BanyanError:
+        """How far the mirror is behind the chain; left out where either does not answer in time,
+        so that everything else is told even then.
+        """
+        network, books = self._gateway.network, self._gateway.books
+        heads = self._patience.ask({"chain": network.head, "mirror": books.head})
+        chain, mirror = heads["chain"], heads["mirror"]
+        if isinstance(chain, Exception) or isinstance(mirror, Exception):
             return
         yield _gauge("banyan_chain_block", "The node's newest block.", chain.number)
         if mirror is not None:

@@ -50,13 +50,14 @@ async def make_key(
     """Shown this once. At most two keys of a role and label are alive: the oldest is revoked.
 
     An owner makes keys of its own and of its tills (`cashier`), the operator keys of operators and
-    auditors. No key can do more than the one that made it.
+    auditors. No key can do more than the one that made it: without `scopes` it may do what both its
+    role and its maker may.
     """
     role = Role(body.role)
     allowed = OF_MERCHANT if who.tenant else OF_NETWORK
     if role not in allowed:
         raise InvalidRequest(f"a key of role {role.value} is not yours to make")
-    scopes = check_scopes(role, body.scopes, who.scopes if role is who.role else None)
+    scopes = check_scopes(role, body.scopes, who.scopes)
 
     def act(connection: Connection, now: int) -> Answer:
         merchant = who.tenant or None

@@ -140,12 +140,12 @@ def check_scopes(
 ) -> frozenset[Scope] | None:
     """The scopes of a new key; None: all of its role's. Raises InvalidRequest.
 
-    `givers` are those of who makes it: nobody gives away more of its own role than it has.
+    `givers` are those of who makes it: nobody gives away what it has not.
     """
     if wanted is None:
         if givers is None or SCOPES[role] <= givers:
             return None
-        return SCOPES[role] & givers
+        wanted = SCOPES[role] & givers
     words = {scope.value: scope for scope in SCOPES[role]}
     unknown = sorted(set(wanted) - set(words))
     if unknown:

@@ -43,8 +43,14 @@ def network_of(data: Path | None, *, background: bool = False) -> Iterator[Netwo
     """The embedded network in the data folder, opened for this command.
 
     Raises EmbeddedChainError where one is running there already: then its API is the way.
+    InvalidRequest where the settings name a chain: a second one must not come to be beside it.
     """
     settings = settings_of(data)
+    if settings.rpc_url is not None:
+        raise InvalidRequest(
+            "the chain of this network is elsewhere (BANYAN_RPC_URL), and no gateway of it answers "
+            f"on this machine (none has left a note in {settings.secrets_dir}): start one first"
+        )
     with progress_bar("blocks replayed") as shown:
         network = open_network(
             settings.data_dir, settings=settings, background=background, progress=shown

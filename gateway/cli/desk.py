@@ -12,6 +12,8 @@ from typing import Any, Protocol
 
 import httpx
 
+from gateway.auth.keys import Role, Scope
+from gateway.auth.repository import revoke
 from gateway.cli.common import network_of, settings_of
 from gateway.cli.running import Running, answered, running
 from gateway.errors import MerchantUnknown
@@ -53,8 +55,12 @@ class Desk(Protocol):
         """A fresh API key of the merchant."""
         ...
 
-    def operator_key(self) -> str:
-        """A fresh API key of the operator."""
+    def network_key(self, role: Role, label: str, scopes: frozenset[Scope] | None) -> str:
+        """A fresh API key of an operator or an auditor."""
+        ...
+
+    def revoke_key(self, key_id: str) -> None:
+        """The API key opens nothing any more. Raises ApiKeyUnknown."""
         ...
 
     def import_file(
@@ -109,8 +115,14 @@ class LocalDesk:
         merchant = named(self._gateway.merchants(), slug)
         return self._gateway.merchants_room.new_api_key(merchant.id, "banyan merchant key")[1]
 
-    def operator_key(self) -> str:
-        return self._gateway.merchants_room.new_operator_key("banyan operator key")[1]
+    def network_key(self, role: Role, label: str, scopes: frozenset[Scope] | None) -> str:
+        room = self._gateway.merchants_room
+        return room.new_network_key("banyan operator key", role, label=label, scopes=scopes)[1]
+
+    def revoke_key(self, key_id: str) -> None:
+        gateway = self._gateway
+        with gateway.database.write() as connection:
+            revoke(connection, key_id, 0, "banyan operator revoke", gateway.clock.now())
 
     def import_file(
         self, slug: str, file: Path, rejects: Path, progress: Progress
@@ -173,8 +185,13 @@ class RemoteDesk:
         made = _post(self._client, f"/v1/merchants/{merchant.id}/api-keys", {"role": "merchant"})
         return str(made["api_key"])
 
-    def operator_key(self) -> str:
-        return str(_post(self._client, "/v1/api-keys", {"role": "operator"})["api_key"])
+    def network_key(self, role: Role, label: str, scopes: frozenset[Scope] | None) -> str:
+        wanted = None if scopes is None else sorted(scopes)
+        body = {"role": role.value, "label": label, "scopes": wanted}
+        return str(_post(self._client, "/v1/api-keys", body)["api_key"])
+
+    def revoke_key(self, key_id: str) -> None:
+        _post(self._client, f"/v1/api-keys/{key_id}/revoke", {})
 
     def import_file(
         self, slug: str, file: Path, rejects: Path, progress: Progress

@@ -6,6 +6,7 @@ import typer
 
 from gateway.cli.common import DataOption, JsonOption, money_of, shown_money
 from gateway.cli.desk import desk_of
+from gateway.errors import InvalidRequest
 from gateway.model import EarnRule, Merchant, NewMerchant
 from indexer.cli.output import answer, failing
 
@@ -32,9 +33,9 @@ def add(
 
     The API key is shown this once.
     """
+    with failing(as_json):
+        rule = _rule_of(earn, currency)
     with failing(as_json), desk_of(data) as desk:
-        points, _, per = earn.partition("/")
-        rule = EarnRule(int(points), int(per or "1"), currency)
         merchant = desk.onboard(NewMerchant(name, slug, money_of(deposit), rule))
         content = _content(merchant)
         if merchant.api_key is not None:
@@ -77,9 +78,20 @@ def key(
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """A fresh API key, shown this once; of older ones the latest stays alive."""
+    """A fresh API key of the merchant's owner, shown this once; of older ones the latest stays.
+
+    To end one key at once, a till's too: `banyan operator revoke ID`.
+    """
     with failing(as_json), desk_of(data) as desk:
         answer({"merchant": slug, "api_key": desk.merchant_key(slug)}, as_json)
+
+
+def _rule_of(text: str, currency: str) -> EarnRule:
+    """The rule of `POINTS/MINOR`. Raises InvalidRequest."""
+    points, _, per = text.partition("/")
+    if not all(part.isascii() and part.isdigit() for part in (points, per or "1")):
+        raise InvalidRequest(f"no earn rule: {text[:40]!r}; write it like 1/100")
+    return EarnRule(int(points[:12]), int(per[:12] or "1"), currency)
 
 
 def _content(merchant: Merchant) -> dict[str, Any]:

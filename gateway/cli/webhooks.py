@@ -53,6 +53,8 @@ def list_(data: DataOption = None, as_json: JsonOption = False) -> None:
         if as_json:
             answer({"endpoints": found}, as_json)
             return
+        if not found:
+            typer.echo("no end point is registered")
         for shown in found:
             typer.echo(
                 f"{shown['id']}  merchant {shown['merchant_number']:<4} {shown['state']:<9}"

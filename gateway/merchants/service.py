@@ -176,10 +176,21 @@ class Merchants:
 
     def new_operator_key(self, actor: str) -> tuple[str, str]:
         """A fresh operator's key (id, text). Two may be alive, for rotation."""
+        return self.new_network_key(actor, Role.OPERATOR)
+
+    def new_network_key(
+        self,
+        actor: str,
+        role: Role,
+        *,
+        label: str = "",
+        scopes: frozenset[Scope] | None = None,
+    ) -> tuple[str, str]:
+        """A fresh key of an operator or an auditor (id, text). Two of a label may be alive."""
         now = self._clock.now()
         with self._database.write() as connection:
-            key_id, text = rotate_key(connection, Role.OPERATOR, None, now)
-            detail = f"{key_id} for the operator"
+            key_id, text = rotate_key(connection, role, None, now, label=label, scopes=scopes)
+            detail = f"{key_id} for the {role.value}"
             connection.execute(insert(audit), audited(now, actor, "api key", detail))
         return key_id, text
 

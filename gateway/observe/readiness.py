@@ -2,11 +2,14 @@
 
 import os
 import shutil
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+from gateway.database import UNUSABLE
 from gateway.errors import NotReady
+from gateway.observe.patience import Patience, Silent
 from gateway.service import Gateway
 from wallet_sdk.errors import BanyanError
 
@@ -14,8 +17,11 @@ OK = "ok"
 MEGABYTE = 2**20
 
 
-def readiness(gateway: Gateway) -> dict[str, str]:
-    """Each part with `ok` or what is wrong with it, in a sentence without secrets."""
+def readiness(gateway: Gateway, patience: Patience[str] | None = None) -> dict[str, str]:
+    """Each part with `ok` or what is wrong with it, in a sentence without secrets.
+
+    They are asked side by side: what hangs keeps nobody waiting for what does not.
+    """
     parts: dict[str, Callable[[], str]] = {
         "orders": lambda: _orders(gateway),
         "chain": lambda: _chain(gateway),
@@ -23,18 +29,24 @@ def readiness(gateway: Gateway) -> dict[str, str]:
         "relay": lambda: gateway.relay.trouble() or OK,
         "keys": lambda: _keys(gateway),
         "disk": lambda: _disk(gateway),
-        "files": lambda: _files(),
+        "files": _files,
     }
-    state = {}
-    for name, ask in parts.items():
-        try:
-            state[name] = ask()
-        except BanyanError as error:
-            state[name] = error.message
-        except Exception as error:
-            # Whatever it was: it is not ready, and the log has the rest.
-            state[name] = type(error).__name__
-    return state
+    found = (patience or Patience()).ask(parts)
+    return {name: _told(said) for name, said in found.items()}
+
+
+def _told(said: str | Exception) -> str:
+    if isinstance(said, str):
+        return said
+    if isinstance(said, BanyanError):
+        return said.message
+    if isinstance(said, Silent):
+        return str(said)
+    if isinstance(said, UNUSABLE):
+        # Not the driver's words: they name hosts and roles.
+        return "the database does not answer"
+    # Whatever it was: it is not ready, and the log has the rest.
+    return type(said).__name__
 
 
 def _orders(gateway: Gateway) -> str:
@@ -91,12 +103,15 @@ class Kept:
     def __init__(self, gateway: Gateway, for_s: float = 1.0) -> None:
         self._gateway = gateway
         self._for_s = for_s
+        self._patience: Patience[str] = Patience()
+        self._looking = threading.Lock()
         self._seen: tuple[float, dict[str, str]] | None = None
 
     def __call__(self) -> dict[str, str]:
         """The parts as of a second ago at most."""
-        seen = self._seen
-        if seen is None or time.monotonic() - seen[0] > self._for_s:
-            seen = (time.monotonic(), readiness(self._gateway))
-            self._seen = seen
-        return seen[1]
+        with self._looking:
+            seen = self._seen
+            if seen is None or time.monotonic() - seen[0] > self._for_s:
+                state = readiness(self._gateway, self._patience)
+                seen = self._seen = (time.monotonic(), state)
+            return seen[1]

@@ -6,11 +6,12 @@ import dataclasses
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from sqlalchemy.exc import SQLAlchemyError
 
 from indexer.audit import AuditResult
 from indexer.digest import MirrorDigest
@@ -52,15 +53,32 @@ def progress_bar(unit: str) -> Iterator[Shown]:
 
 @contextmanager
 def failing(as_json: bool) -> Iterator[None]:
-    """Errors of ours become a sentence and exit code 2."""
+    """Errors of ours, of the database and of the system become a sentence and exit code 2.
+
+    Exit code 1 is a finding ("a secret does not open"): what could not be looked at is none.
+    """
     try:
         yield
     except BanyanError as error:
-        if as_json:
-            typer.echo(json.dumps({"error": {"code": error.code, "message": error.message}}))
-        else:
-            typer.echo(f"banyan: {error.message}", err=True)
-        raise typer.Exit(EXIT_FAILED) from error
+        _fail(error.code, error.message, as_json)
+    except SQLAlchemyError as error:
+        _fail("database_unusable", f"the database cannot be used: {_first_line(error)}", as_json)
+    except OSError as error:
+        _fail("system_refused", str(error), as_json)
+
+
+def _fail(code: str, message: str, as_json: bool) -> NoReturn:
+    if as_json:
+        typer.echo(json.dumps({"error": {"code": code, "message": message}}))
+    else:
+        typer.echo(f"banyan: {message}", err=True)
+    raise typer.Exit(EXIT_FAILED)
+
+
+def _first_line(error: SQLAlchemyError) -> str:
+    """The driver's own words, without the statement and its values."""
+    said = str(getattr(error, "orig", None) or error).strip()
+    return said.splitlines()[0] if said else type(error).__name__
 
 
 def answer(content: dict[str, Any], as_json: bool) -> None:
@@ -70,7 +88,22 @@ def answer(content: dict[str, Any], as_json: bool) -> None:
         return
     width = max(len(name) for name in content)
     for name, value in content.items():
-        typer.echo(f"{name.replace('_', ' '):<{width}}  {value}")
+        typer.echo(f"{name.replace('_', ' '):<{width}}  {_shown(value)}")
+
+
+def _shown(value: Any) -> str:
+    """A list line by line, as a person reads it; everything else as it is."""
+    if not isinstance(value, list | tuple):
+        return str(value)
+    if not value:
+        return "none"
+    return "".join(f"\n  {_line(each)}" for each in value)
+
+
+def _line(value: Any) -> str:
+    if isinstance(value, dict):
+        return "  ".join(f"{name}={inner}" for name, inner in value.items())
+    return str(value)
 
 
 def digest_content(found: MirrorDigest) -> dict[str, Any]:

@@ -81,6 +81,53 @@ def test_deploy__of_what_cannot_be__is_one_sentence_and_no_file(
     assert not list(tmp_path.rglob("deployment.json"))
 
 
+@pytest.mark.parametrize("earn", ["abc", "1/x", "", "1/-1", "1/1/1"])
+def test_merchant_add__senseless_earn_rule__is_one_sentence_and_exit_2(
+    tmp_path: Path, earn: str
+) -> None:
+    words = ("merchant", "add", "x", "--name", "x", "--earn", earn, "--data", str(tmp_path))
+    result = run(*words)
+    assert (result.exit_code, "no earn rule" in result.output) == (2, True)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("keys", "check"),
+        ("relay", "status"),
+        ("reconcile", "--check", "--rpc", "http://127.0.0.1:1"),
+        ("webhooks", "list"),
+        ("migrate",),
+    ],
+)
+def test_command__while_the_database_is_away__is_one_sentence_and_no_finding(
+    tmp_path: Path, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Exit code 1 would say that a secret does not open, or that book and chain differ."""
+    url = "postgresql+psycopg://banyan_gateway:secret-of-the-gateway@127.0.0.1:1/banyan"
+    monkeypatch.setenv("BANYAN_ORDERS_URL", url)
+    result = run(*words, "--data", str(tmp_path))
+    assert result.exit_code == 2
+    assert len(result.output.splitlines()) == 1, result.output
+    assert "secret-of-the-gateway" not in result.output
+
+
+@pytest.mark.parametrize(
+    "words", [("deploy",), ("merchant", "list"), ("operator", "key"), ("merchant", "key", "baker")]
+)
+def test_command__on_a_network_whose_chain_is_elsewhere__starts_no_chain_here(
+    tmp_path: Path, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`deploy` without --rpc made a second, embedded network in production's folder."""
+    monkeypatch.setenv("BANYAN_RPC_URL", "http://127.0.0.1:1")
+    result = run(*words, "--data", str(tmp_path))
+    assert result.exit_code == 2
+    assert "Traceback" not in result.output
+    assert not list(tmp_path.glob("chain.db*"))
+    assert not list(tmp_path.glob("deployment.json"))
+
+
 def test_network__from_nothing_to_an_import__all_by_commands(tmp_path: Path) -> None:
     data = ("--data", str(tmp_path / "data"))
     deployed = done("deploy", *data)

@@ -31,13 +31,31 @@ def done(*words: str) -> dict[str, Any]:
 
 def test_note__of_a_running_network__is_the_owners_alone_and_goes_with_it(town: Town) -> None:
     settings = town.network.gateway.settings
-    path = settings.secrets_dir / "running.json"
     with announced(town.network.gateway, str(town.client.base_url)):
+        (path,) = settings.secrets_dir.glob("running-*.json")
         found = running(settings)
         assert found is not None
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         assert town.get("/v1/merchants", by=found.key).status_code == 200
     assert not path.exists()
+    assert running(settings) is None
+
+
+def test_note__of_gateways_on_one_folder__stays_when_another_stops(town: Town) -> None:
+    """systemd's two ports shared one note: the one that stopped took the other's with it, and a
+    command took the network for not running.
+    """
+    gateway, url = town.network.gateway, str(town.client.base_url)
+    settings = gateway.settings
+    with announced(gateway, url):
+        for port in (1, 2, 3):
+            # Nobody listens there: as after a kill.
+            with announced(gateway, f"http://127.0.0.1:{port}"):
+                assert len(list(settings.secrets_dir.glob("running-*.json"))) == 2
+                assert running(settings) is not None
+        found = running(settings)
+        assert found is not None
+        assert found.url == url
     assert running(settings) is None
 
 
@@ -57,6 +75,33 @@ def test_merchant__commands_on_a_running_network__do_what_they_say(town: Town, d
     assert (result.exit_code, "there is no merchant" in result.output) == (2, True)
     key = done("operator", "key", *to)["api_key"]
     assert town.get("/v1/merchants", by=key).status_code == 200
+
+
+def test_operator__a_key_for_prometheus__reads_metrics_and_nothing_else(
+    town: Town, data: str
+) -> None:
+    words = ("--role", "auditor", "--label", "prometheus", "--scopes", "metrics")
+    key = done("operator", "key", *words, "--data", data)["api_key"]
+    assert town.get("/metrics", by=key).status_code == 200
+    assert town.get("/v1/merchants", by=key).status_code == 403
+    for wrong in (("--scopes", "money"), ("--label", "a\nb")):
+        result = CliRunner().invoke(app, ["operator", "key", *words, *wrong, "--data", data])
+        assert result.exit_code == 2, result.output
+
+
+def test_operator__revokes_a_stolen_key__by_its_id_and_by_the_whole_of_it(
+    town: Town, data: str
+) -> None:
+    for pick in (slice(4, 20), slice(0, None)):
+        body = {"role": "cashier", "label": fresh("till")}
+        stolen = town.post("/v1/api-keys", body).json()["api_key"]
+        told = done("operator", "revoke", stolen[pick], "--data", data)
+        assert told == {"id": stolen[4:20], "revoked": True}
+        # Nobody has seen it in this process, so it opens nothing at once.
+        assert town.get("/v1/merchants/me", by=stolen).status_code == 401
+    for wrong, said in (("../../merchants", "has 16 characters"), ("0" * 16, "is no API key")):
+        result = CliRunner().invoke(app, ["operator", "revoke", wrong, "--data", data])
+        assert (result.exit_code, said in result.output) == (2, True), result.output
 
 
 def test_import__on_a_running_network__issues_each_line_once(

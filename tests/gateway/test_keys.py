@@ -58,6 +58,22 @@ def test_make_key__by_a_narrowed_key__gives_no_more_than_it_has(town: Town) -> N
     refused(town.get("/v1/merchants/me/position", by=made), 403, "forbidden")
 
 
+def test_make_key__of_another_role_by_a_narrowed_key__gives_no_more_than_it_has(
+    town: Town,
+) -> None:
+    """A key that may only make keys made itself a till's that issues."""
+    label = fresh("n")[:20]
+    keeper = make(town, role="merchant", label=label, scopes=["keys", "orders:read"]).json()
+    by = keeper["api_key"]
+    refused(make(town, by=by, role="cashier", scopes=["issue"]), 422, "invalid_request")
+    made = make(town, by=by, role="cashier", label=label).json()["api_key"]
+    assert town.get("/v1/orders", by=made).status_code == 200
+    body = {"member": town.ada.id, "reference": fresh("r"), "points": 1}
+    refused(town.post("/v1/issuances", body, by=made), 403, "forbidden")
+    only = make(town, role="merchant", label=label, scopes=["keys"]).json()["api_key"]
+    refused(make(town, by=only, role="cashier", label=label), 422, "invalid_request")
+
+
 def test_key__without_the_scope__is_forbidden(town: Town) -> None:
     key = make(town, role="cashier", label=fresh("t")[:20], scopes=["issue"]).json()["api_key"]
     body = {"member": town.ada.id, "reference": fresh("r"), "points": 1}

@@ -10,11 +10,15 @@ from contextlib import suppress
 
 import httpx
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from gateway.errors import MasterKeyUnsafe, NotReady
+from gateway.metrics import Metrics
+from gateway.observe.patience import Patience
 from gateway.observe.readiness import OK, readiness
 from tests.gateway.helpers import Town, fresh
 
+NO_DATABASE = OperationalError("SELECT 1", {}, Exception("FATAL: role banyan_gateway"))
 PARTS = {"orders", "chain", "mirror", "relay", "keys", "disk", "files"}
 
 
@@ -52,6 +56,41 @@ def test_readyz__each_part_gone__is_the_one_named(
     with monkeypatch.context() as patch:
         patch.setattr(found.relay, "_stopped_by", "block 7 was final and is another one now")
         assert wrong(town) == {"relay": "block 7 was final and is another one now"}
+
+
+def test_readyz__parts_that_never_answer__are_named_and_keep_nobody_waiting(
+    town: Town, gateway: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A frozen node kept whoever asked for its own time-out, twice; probes give up long before."""
+    found, thawed, asked = town.network.gateway, threading.Event(), []
+    head = found.network.head
+
+    def frozen() -> object:
+        asked.append(1)
+        thawed.wait(20)
+        return head()
+
+    patience: Patience[str] = Patience(0.1)
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(found.network, "head", frozen)
+            patch.setattr(found.custody, "check", failing(NO_DATABASE))
+            began = time.monotonic()
+            for _ in range(5):
+                state = readiness(found, patience)
+            assert time.monotonic() - began < 2
+            lag = Metrics(found, Patience(0.1)).text().decode()
+    finally:
+        thawed.set()
+    assert {part for part, said in state.items() if said == OK} == PARTS - {
+        *("chain", "mirror", "keys")
+    }
+    assert state["chain"].startswith("no answer for ")
+    assert state["keys"] == "the database does not answer"
+    # One question of a kind is under way, however often it is looked for: chain, mirror, lag.
+    assert len(asked) == 3
+    assert "banyan_chain_block" not in lag
+    assert "banyan_oldest_open_seconds" in lag
 
 
 def test_readyz__beyond_what_the_settings_allow__says_by_how_much(
