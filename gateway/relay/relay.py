@@ -31,6 +31,7 @@ from gateway.relay.chain import Chain
 from gateway.relay.fees import FeePolicy
 from gateway.relay.funds import Funds
 from gateway.relay.incidents import Incident
+from gateway.relay.later import Later
 from gateway.relay.leases import Fenced, Leases
 from gateway.relay.lines import Lines
 from gateway.relay.nodes import Nodes
@@ -79,7 +80,7 @@ class Relay:
     ) -> None:
         deployment = network.deployment
         self._books = books
-        self._coalition = deployment.address("Coalition")
+        self._coalition = coalition = deployment.address("Coalition")
         self._pool = custody.ensure_relayers(relayers, clock.now())
         self._leases = Leases(database, lease_s)
         self._database = database
@@ -95,7 +96,6 @@ class Relay:
         self._funds = Funds(fenced, chain, clock, fee_policy)
         self._sealer = Sealer(fenced, custody, clock, deployment, order_ttl_s, books)
         self._slots = SlotKeeper(fenced, chain, clock, deployment.chain_id)
-        coalition = deployment.address("Coalition")
         self._sender = Sender(fenced, custody, chain, clock, coalition, fee_policy, bump_after_s)
         self._settler = Settler(fenced, chain, network, books, clock)
         # One scan at a time in this process: `drain` and the thread take turns.
@@ -129,15 +129,17 @@ class Relay:
         Raises RpcUnavailable, LeaseLost, Closed.
         """
         with self._turn:
-            held = self._hold()
-            sealed = self._sealer.run_once() if leases.SEALING in held else 0
+            held, later, moved = self._hold(), Later(), 0
+            with later.part():
+                moved += self._sealer.run_once() if leases.SEALING in held else 0
             lines = self._lines(held)
-            if not lines.fences and not lines.calls:
-                return sealed
-            with self._chain.decision():
-                lines = replace(lines, set_aside=self._funds.run_once(lines))
-                moved = self._funds.hand_over(lines) + self._slots.run_once(lines)
-                return sealed + moved + self._sender.run_once(lines)
+            if lines.fences or lines.calls:
+                with later.part(), self._chain.decision():
+                    lines = replace(lines, set_aside=self._funds.run_once(lines))
+                    moved += self._funds.hand_over(lines) + self._slots.run_once(lines)
+                    moved += self._sender.run_once(lines)
+            later.raise_first()
+            return moved
 
     def settle(self) -> Settled:
         """Looks at what became of it.
@@ -190,11 +192,14 @@ class Relay:
 
     def scan(self) -> int:
         """Everything once. Returns how much moved."""
-        moved = self.send()
+        moved, later = 0, Later()
+        with later.part():
+            moved = self.send()
         settled = self.settle()
         if settled.included or settled.moved:
             self._advance_mirror()
             settled = self.settle()
+        later.raise_first()
         return moved + settled.moved + settled.included + settled.final
 
     # ---- until nothing is open
@@ -268,13 +273,11 @@ class Relay:
                 log.warning("the relay waits: %s", error)
                 asked = getattr(error, "retry_after_s", None) or 0.0
                 pause = max(BACK_PRESSURE_S, min(asked, BACK_PRESSURE_MAX_S))
-            except WrongChain as error:
-                # Nothing here can mend that: whoever starts us again has other nodes.
+            except WrongChain as error:  # whoever starts us again has other nodes
                 log.critical("the relay has stopped: %s", error)
                 self._stopped_by = error.message
                 return
-            except (ReorgBelowFinality, BookBehindChain) as error:
-                # Stored as an incident: every process stays closed until it is reconciled.
+            except (ReorgBelowFinality, BookBehindChain) as error:  # an incident, until reconciled
                 log.critical("the relay is closed: %s", error)
                 pause = BACK_PRESSURE_S
             except Exception:

@@ -16,6 +16,8 @@ from gateway.clock import NetworkClock
 from gateway.codes import AttemptState, BatchState, Purpose, SlotState, has, lives
 from gateway.custody import Custody
 from gateway.database import Database
+from gateway.errors import CustodyError, GatewayError, NotReady
+from gateway.observe.counters import SIGNING_REFUSED
 from gateway.relay.chain import Chain
 from gateway.relay.fees import FeePolicy
 from gateway.relay.lines import Lines
@@ -143,7 +145,11 @@ class Replacer:
             before.cap,
             why,
         )
-        row = sign(self._custody, one.slot, one.inside, self._coalition, fees, purpose, now)
+        try:
+            row = sign(self._custody, one.slot, one.inside, self._coalition, fees, purpose, now)
+        except (CustodyError, NotReady) as error:
+            told_unsigned(one.slot, error)
+            return None
         return {"slot_id": one.slot.id, "newest": newest.id, "row": row}
 
     def _is_still_newest(self, connection: Connection, row: dict[str, Any]) -> bool:
@@ -164,6 +170,17 @@ def still_inside(connection: Connection, slot_ids: Sequence[int]) -> Sequence[An
         c.slot_id.in_(slot_ids), c.state == BatchState.SEALED.value, c.block_number.is_(None)
     )
     return connection.execute(query.order_by(c.id)).all()
+
+
+def told_unsigned(slot: Any, error: GatewayError) -> bool:
+    """Says that a slot's key does not sign now. True: not before something changes or tomorrow."""
+    where = f"nonce {slot.nonce} of {address_of(bytes(slot.relayer))}"
+    if not isinstance(error, CustodyError):
+        log.warning("%s cannot be signed now: %s", where, error.message)
+        return False
+    SIGNING_REFUSED.labels(error.code).inc()
+    log.error("%s is not signed (%s): %s", where, error.code, error.message)
+    return True
 
 
 def sign(

@@ -16,11 +16,12 @@ from gateway.clock import NetworkClock
 from gateway.codes import AttemptState, Purpose, SlotState, has, lives
 from gateway.custody import Custody
 from gateway.database import Database
-from gateway.relay import tell
+from gateway.errors import CustodyError, NotReady
+from gateway.relay import reorg, tell
 from gateway.relay.chain import Chain, Sent
 from gateway.relay.fees import FeePolicy
 from gateway.relay.lines import Lines
-from gateway.relay.replace import Replacer, sign, still_inside
+from gateway.relay.replace import Replacer, sign, still_inside, told_unsigned
 from gateway.relay.slots import by_slot
 from gateway.relay.transactions import Fees
 from gateway.tables import attempts, nonce_slots
@@ -36,6 +37,9 @@ OFFER_AGAIN_S = 15
 
 # The head of a line that is in no block after so many seconds of network time is outbid.
 BUMP_AFTER_S = 45
+
+# A key that cannot be asked for so many seconds of network time: its work goes to other relayers.
+SILENT_MAX_S = 60
 
 TAKEN = (Sent.TAKEN, Sent.KNOWN, Sent.NONCE_USED)
 
@@ -76,20 +80,26 @@ class Sender:
         # When each attempt was last offered by this process (monotonic seconds). A new process
         # has offered nothing and begins with everything.
         self._offered: dict[int, float] = {}
+        # Attempts that the node said nothing to when they were offered last.
+        self._unanswered: set[int] = set()
 
     def run_once(self, lines: Lines) -> int:
         """Fills, outbids what is too cheap, offers. Returns how many transactions were handed over.
 
         Raises RpcUnavailable; what was stored by then goes out at the next scan.
         """
-        while self._fill(lines):
+        refused: set[int] = set()
+        while self._fill(lines, refused):
             pass
         self._replacer.run_once(lines)
         return self._offer(lines)
 
     # ---- fill
 
-    def _fill(self, lines: Lines) -> bool:
+    def _fill(self, lines: Lines, refused: set[int]) -> bool:
+        """True where more may wait. `refused`: slots whose key does not sign now, as they are met;
+        the other lines go on.
+        """
         with self._database.read() as connection:
             slots = connection.execute(
                 select(nonce_slots)
@@ -97,6 +107,7 @@ class Sender:
                     lives(nonce_slots.c.state),
                     has(nonce_slots.c.state, SlotState.RESERVED),
                     lines.has(nonce_slots.c.relayer),
+                    nonce_slots.c.id.not_in(sorted(refused)),
                 )
                 .order_by(nonce_slots.c.id)
                 .limit(SLOTS_MAX)
@@ -105,10 +116,27 @@ class Sender:
                 return False
             inside = by_slot(still_inside(connection, [slot.id for slot in slots]))
         fees, now = self._fee_policy.fees(self._chain), self._clock.now()
-        rows = [self._sign(slot, inside[slot.id], fees, now) for slot in slots]
+        rows, elsewhere = [], []
+        for slot in slots:
+            try:
+                rows.append(self._sign(slot, inside[slot.id], fees, now))
+            except (CustodyError, NotReady) as error:
+                refused.add(slot.id)
+                if told_unsigned(slot, error) or now - slot.reserved_at >= SILENT_MAX_S:
+                    elsewhere.append(slot)
         faults.point("relay.signed_not_stored")
         self._store(rows)
+        self._hand_on(lines, elsewhere, now)
         return len(slots) == SLOTS_MAX
+
+    def _hand_on(self, lines: Lines, slots: Sequence[Any], now: int) -> None:
+        """What waits on these nonces goes to the other relayers, as far as there are any; no bytes
+        with it were signed. The nonces are used up by no-ops once their key signs again.
+        """
+        of_pool = [slot.id for slot in slots if bytes(slot.relayer) in lines.pool]
+        if of_pool and len(lines.pool) > 1:
+            with self._database.settle() as connection:
+                reorg.relieve(connection, of_pool, now)
 
     def _sign(self, slot: Any, inside: Sequence[Any], fees: Fees, now: int) -> dict[str, Any]:
         # What it was reserved for may have ended meanwhile; the nonce still has to be used up.
@@ -146,10 +174,13 @@ class Sender:
                 .order_by(nonce_slots.c.relayer, nonce_slots.c.nonce, attempts.c.id.desc())
             ).all()
         self._offered = {a.id: self._offered[a.id] for a in waiting if a.id in self._offered}
+        self._unanswered &= {attempt.id for attempt in waiting}
         until = time.monotonic() - OFFER_AGAIN_S
         offered = []
+        # What a node did not answer to comes last: the others do not wait behind it again.
+        slots = sorted(by_slot(waiting).values(), key=lambda s: s[0].id in self._unanswered)
         try:
-            for newest_first in by_slot(waiting).values():
+            for newest_first in slots:
                 if self._offered.get(newest_first[0].id, until) <= until:
                     offered += self._hand_over_one(newest_first)
         finally:
@@ -173,7 +204,10 @@ class Sender:
     def _hand_over(self, attempt: Any) -> tuple[Sent, dict[str, Any]]:
         faults.point("relay.stored_not_sent")
         with tell.offering(self._database, attempt.slot_id, bytes(attempt.hash)):
+            # Until it has answered, by whatever way it falls silent.
+            self._unanswered.add(attempt.id)
             said, message = self._chain.send(bytes(attempt.raw))
+            self._unanswered.discard(attempt.id)
         faults.point("relay.sent_reply_not_read")
         self._offered[attempt.id] = time.monotonic()
         if said not in TAKEN:

@@ -12,7 +12,14 @@ from gateway.books import Books
 from gateway.codes import BatchState, Kind, chain_nonce, has, lives
 from gateway.custody import Custody
 from gateway.database import Database
-from gateway.errors import NetworkNotBegun, RedemptionMissing, SigningRefused
+from gateway.errors import (
+    CustodyError,
+    GatewayError,
+    NetworkNotBegun,
+    NotReady,
+    RedemptionMissing,
+    SigningRefused,
+)
 from gateway.observe.counters import SIGNING_REFUSED
 from gateway.tables import batches, members, orders
 from wallet_sdk.deployment import Deployment
@@ -36,6 +43,12 @@ log = logging.getLogger(__name__)
 
 # A refusal that no hour of the day lifts is asked again in case a setting was changed.
 REFUSED_AGAIN_S = 60
+
+# KMS or the mirror did not answer: this batch is asked for again after so many seconds of network
+# time, and others come before it meanwhile. Each such silence may cost a time-out, so that after
+# some of them what is signed by then is stored first.
+SILENT_AGAIN_S = 5
+SILENT_MAX = 3
 
 # Batches signed between two commits: at most 120,000 entries' worth of memory, usually far less.
 BATCHES_MAX = 200
@@ -99,20 +112,23 @@ class Signing:
         # This machine's clock may be behind the chain's: an order that ends before the newest
         # block is born dead, and after a few such deaths it would be given up.
         deadline = self.deadline(now if head is None else max(now, head.time))
-        signed, held_back = [], []
+        signed, held_back, silent = list[Signed](), list[HeldBack](), 0
         for batch in open_batches:
             try:
                 signed.append(self._sign(batch, inside[batch.id], deadline))
-            except SigningRefused as error:
-                SIGNING_REFUSED.labels(error.code).inc()
-                log.error("batch %d is held back (%s): %s", batch.id, error.code, error.message)
-                reason = f"{error.code}: {error.message}"
-                held_back.append(HeldBack(batch.id, reason, error.until or now + REFUSED_AGAIN_S))
-            except RedemptionMissing as error:
+            except (CustodyError, RedemptionMissing) as error:
                 # This one waits; the others do not wait with it.
-                log.error("batch %d cannot be signed: %s", batch.id, error.message)
-                reason = f"{error.code}: {error.message}"
-                held_back.append(HeldBack(batch.id, reason, now + REFUSED_AGAIN_S))
+                if isinstance(error, CustodyError):
+                    SIGNING_REFUSED.labels(error.code).inc()
+                log.error("batch %d is held back (%s): %s", batch.id, error.code, error.message)
+                until = error.until if isinstance(error, SigningRefused) else None
+                held_back.append(_held(batch, error, until or now + REFUSED_AGAIN_S))
+            except NotReady as error:
+                log.warning("batch %d cannot be signed now: %s", batch.id, error.message)
+                held_back.append(_held(batch, error, now + SILENT_AGAIN_S))
+                silent += 1
+                if silent == SILENT_MAX:
+                    break
         return signed, held_back
 
     def deadline(self, now: int) -> int:
@@ -264,3 +280,7 @@ class Signing:
 
     def _salted(self, order: Any) -> bytes:
         return self._custody.salted_reference(order.merchant_id, order.reference)
+
+
+def _held(batch: Any, error: GatewayError, until: int) -> HeldBack:
+    return HeldBack(batch.id, f"{error.code}: {error.message}", until)
