@@ -149,8 +149,9 @@ def unstick(
     Seldom needed: a transaction that is too cheap is outbid by itself, and a drained relayer's work
     goes to the others. It helps where a node refuses a transaction for good (`said` in
     `banyan relay status`). Harmless at any time: should the stuck transaction be mined after all,
-    its orders still count once. Where relaying is free there is no outbidding, and the stored
-    transaction goes out until it is mined.
+    its orders still count once. A call of the operator's has no such nonce of its own and is not
+    moved. Where relaying is free there is no outbidding, and the stored transaction goes out until
+    it is mined.
     """
     with failing(as_json), _book(data) as (database, now):
         with database.settle() as connection:

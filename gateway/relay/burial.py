@@ -22,10 +22,12 @@ from gateway.database import Database
 from gateway.errors import BookBehindChain
 from gateway.orders.moves import move
 from gateway.relay import causes, evidence, finish
-from gateway.relay.chain import Block
+from gateway.relay.blocks import mirrored_to
+from gateway.relay.chain import Block, Chain
 from gateway.tables import batches, members, orders
 from gateway.webhooks.events import Event
 from wallet_sdk.contracts import Network
+from wallet_sdk.refusals import ContractRefused
 from wallet_sdk.types import address_of, to_hex
 
 # Candidates looked at in one scan: two calls of the node and one question to the mirror.
@@ -35,13 +37,22 @@ BATCHES_MAX = 200
 VOIDS_MAX = 5
 
 
+ANOTHER = "the nonce was used by another order"
+
+
 class Burial:
     """Looks for the dead, and for effects that another relayer brought about."""
 
     def __init__(
-        self, database: Database, network: Network, books: Books, clock: NetworkClock
+        self,
+        database: Database,
+        chain: Chain,
+        network: Network,
+        books: Books,
+        clock: NetworkClock,
     ) -> None:
         self._database = database
+        self._chain = chain
         self._network = network
         self._books = books
         self._clock = clock
@@ -53,9 +64,7 @@ class Burial:
         book has forgotten is being matched, so no used nonce is strange.
         """
         candidates = self._candidates(final, after_id)
-        head = self._books.head() if candidates else None
-        if head is None or head.number < final.number:
-            # The mirror must know all that happened up to the block that is to be the proof.
+        if not candidates or not self._is_mirrored(final):
             return 0
         effects = self._books.effects([bytes(batch.digest) for batch in candidates])
         found = [b for b in candidates if bytes(b.digest) in effects]
@@ -70,17 +79,21 @@ class Burial:
                 continue
             # Where we used it up ourselves, it was because of what the chain had said before.
             told = batch.cancel_id is not None and evidence.refusal_in(batch.reason) is not None
-            another = "the nonce was used by another order"
-            reason = another if is_used and not told else batch.reason
+            reason = ANOTHER if is_used and not told else batch.reason
             settled.moved += 1
-            failed += self._bury(batch, reason or "the deadline passed")
-        if strange:
+            failed += self._bury(batch, reason or "the deadline passed", final)
+        # Asked again: a mirror that undid its blocks meanwhile has forgotten other things, too.
+        if strange and self._is_mirrored(final):
             raise BookBehindChain(
                 f"the nonce of batch {strange[0].id} was used by an order that the book does not "
                 "know",
                 batches=[batch.id for batch in strange],
             )
         return failed
+
+    def _is_mirrored(self, final: Block) -> bool:
+        """The mirror must know all that happened up to the block that is to be the proof."""
+        return mirrored_to(self._chain, self._books) >= final.number
 
     def _unexplained(self, spent: Sequence[Any]) -> list[Any]:
         """Those whose nonce was not used up by another batch of the book (an order and its Cancel
@@ -156,11 +169,12 @@ class Burial:
         ]
         return self._network.read_many(asked, to_hex(final.hash)) if asked else []
 
-    def _bury(self, batch: Any, reason: str) -> int:
+    def _bury(self, batch: Any, reason: str, final: Block) -> int:
         with self._database.settle() as connection:
             query = (
                 select(
                     orders.c.id,
+                    orders.c.kind,
                     orders.c.voids,
                     orders.c.accepted_at,
                     orders.c.cancel_asked_at,
@@ -171,21 +185,30 @@ class Burial:
             )
             inside = connection.execute(query).all()
             now = self._clock.now()
-            failed = sorted(_hopeless(inside, reason, now))
-            # A cause that meets all alike says nothing about any one of them.
-            counts = not isinstance(evidence.refusal_in(reason), causes.PASSING)
-            return finish.bury(connection, batch.id, reason, failed, now, counts=counts)
+            # A cause that meets all alike says nothing about any one of them; nor does a chain that
+            # never carried the batch out in its time: no coin, a fee over the cap, a silent node.
+            refusal = evidence.refusal_in(reason)
+            untried = refusal is None and not batch.tries
+            blameless = untried or isinstance(refusal, causes.PASSING)
+            patient_since = final.time - causes.PASSING_MAX_S if reason != ANOTHER else 0
+            failed = sorted(_hopeless(inside, refusal, patient_since if blameless else None))
+            return finish.bury(connection, batch.id, reason, failed, now, counts=not blameless)
 
 
-def _hopeless(inside: Sequence[Any], reason: str, now: int) -> set[int]:
-    """Orders that would only die again: the culprit that the chain named, or one out of tries."""
+def _hopeless(
+    inside: Sequence[Any], refusal: ContractRefused | None, patient_since: int | None
+) -> set[int]:
+    """Orders that would only die again: the culprit that the chain named, or one out of tries.
+
+    `patient_since`: the cause lies in none of them, and those accepted since then wait on. Joining
+    waits for ever: who is no member could not be issued to any more.
+    """
     cancelled = {o.id for o in inside if o.cancel_asked_at is not None}
-    refusal = evidence.refusal_in(reason)
     if isinstance(refusal, causes.FOR_EVER):
         return {o.id for o in inside}
-    if isinstance(refusal, causes.PASSING):
-        since = now - causes.PASSING_MAX_S
-        return cancelled | {o.id for o in inside if o.accepted_at < since}
+    if patient_since is not None:
+        old = {o.id for o in inside if o.accepted_at < patient_since and o.kind != Kind.JOIN}
+        return cancelled | old
     culprit = causes.culprit(refusal)
     named = {o.id for o in inside if culprit and bytes(o.address or b"") == culprit}
     tired = {o.id for o in inside if o.voids + 1 >= VOIDS_MAX}

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, insert, select, update
 
 from gateway.codes import BY_MEMBER, BatchState, Kind, has, lives
 from gateway.relay import evidence, gas
-from gateway.tables import batches, members
+from gateway.tables import batches, members, orders
 from wallet_sdk.refusals import (
     BucketFull,
     ContractRefused,
@@ -81,7 +81,8 @@ def must_part(connection: Connection, batch: Any, reason: str | None) -> bool:
 
 def _is_joining(connection: Connection, address: bytes) -> bool:
     """The member's Join is on its way, so that this will pass."""
-    c = batches.c
+    c = orders.c
+    # Asked of the order, not of its batch: between a batch that died and the next there is none.
     query = (
         select(c.id)
         .join(members, members.c.id == c.member_id)

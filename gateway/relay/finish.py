@@ -138,6 +138,7 @@ def _end_slots(connection: Connection, number: int, block_hash: bytes, now: int)
     )
     slot_ids = list(connection.execute(mined).scalars())
     for part in parts(slot_ids):
+        _bury_calls(connection, part, now)
         connection.execute(
             update(attempts)
             .where(c.slot_id.in_(part), c.state == AttemptState.MINED.value)
@@ -155,12 +156,22 @@ def _end_slots(connection: Connection, number: int, block_hash: bytes, now: int)
         )
 
 
-def bury_call(connection: Connection, batch: Any, now: int) -> None:
-    """A call of the operator's was mined and reverted: it is over, and a person has to look."""
-    log.error("the call %r was mined and reverted", batch.label)
+def _bury_calls(connection: Connection, slot_ids: Sequence[int], now: int) -> None:
+    """Calls of the operator's that were mined on these nonces and had no effect: reverted. They are
+    over, and a person has to look.
+    """
+    c = batches.c
+    reverted = and_(
+        c.slot_id.in_(slot_ids),
+        c.state == BatchState.SEALED.value,
+        c.block_number.is_(None),
+        c.kind == Kind.CALL.value,
+    )
+    for label in connection.execute(select(c.label).where(reverted)).scalars():
+        log.error("the call %r was mined and reverted", label)
     connection.execute(
         update(batches)
-        .where(batches.c.id == batch.id)
+        .where(reverted)
         .values(state=BatchState.VOID.value, reason="reverted", changed_at=now)
     )
 

@@ -26,6 +26,7 @@ from gateway.database import Database
 from gateway.errors import NotReady
 from gateway.mirror import MirrorBooks
 from gateway.relay import incidents, onchain
+from gateway.relay.blocks import mirrored_to
 from gateway.relay.burial import Burial
 from gateway.relay.chain import Block, Chain
 from gateway.relay.forgotten import fill_slots
@@ -114,7 +115,7 @@ class Reconciler:
         final, head = self._chain.final_block(), self._books.head()
         if final is None or head is None:
             raise NotReady("the chain or the mirror holds no final block yet")
-        if head.number < final.number:
+        if mirrored_to(self._chain, self._books) < final.number:
             raise NotReady(
                 f"the mirror is at block {head.number}, the chain is final to {final.number}: let "
                 "`banyan index run` come along"
@@ -139,7 +140,7 @@ class Reconciler:
 
     def _bury(self, final: Block, report: Report) -> None:
         """Every batch that is out: where it took effect, or that it never can."""
-        burial = Burial(self._database, self._network, self._books, self._clock)
+        burial = Burial(self._database, self._chain, self._network, self._books, self._clock)
         at = -1
         while (last := burial.last_of(final, at)) is not None:
             settled = Settled()

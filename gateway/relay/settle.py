@@ -18,12 +18,12 @@ from gateway.books import Books
 from gateway.clock import NetworkClock
 from gateway.codes import AttemptState, BatchState, Kind, State, has, lives
 from gateway.database import Database
-from gateway.errors import ReorgBelowFinality
 from gateway.orders.known import parts
 from gateway.orders.moves import move
-from gateway.relay import causes, evidence, finish, gas, reorg, tell
+from gateway.relay import causes, evidence, gas, tell
+from gateway.relay.blocks import Blocks, is_canonical
 from gateway.relay.burial import Burial
-from gateway.relay.chain import Block, Chain, Receipt
+from gateway.relay.chain import Chain, Receipt
 from gateway.relay.slots import BACKOFF_MAX_S, by_slot
 from gateway.relay.strangers import Strangers
 from gateway.tables import attempts, batches, orders
@@ -54,7 +54,7 @@ _TAKE_BACK = (
         slot_id=None,
         reason=bindparam("why"),
         due_at=bindparam("due"),
-        tries=batches.c.tries + 1,
+        tries=batches.c.tries + bindparam("tried"),
         gas=bindparam("new_gas"),
         changed_at=bindparam("now"),
     )
@@ -84,11 +84,11 @@ class Settler:
     ) -> None:
         self._database = database
         self._chain = chain
-        self._books = books
         self._clock = clock
         self._coalition = address_bytes(network.deployment.address("Coalition"))
         self._strangers = Strangers(database, chain, clock, self._coalition)
-        self._burial = Burial(database, network, books, clock)
+        self._blocks = Blocks(database, chain, books, clock)
+        self._burial = Burial(database, chain, network, books, clock)
 
     def run_once(self) -> Settled:
         """One scan. Raises RpcUnavailable, NotReady, ReorgBelowFinality; what was stored stays."""
@@ -97,7 +97,7 @@ class Settler:
         self._see_receipts(settled)
         if final is not None:
             settled.moved += self._strangers.run_once(final)
-        self._see_blocks(final, settled)
+        self._blocks.run_once(final, settled)
         if final is not None:
             settled.failed += self._burial.run_once(final, settled)
         return settled
@@ -120,15 +120,16 @@ class Settler:
         # A receipt may come from a back end that has not seen a reorg yet: its block must be the
         # canonical one at its height, on the same node.
         canonical = self._chain.blocks(sorted({r.block_number for _, r in mined}))
-        seen = [(a, r) for a, r in mined if _is_canonical(canonical, r.block_number, r.block_hash)]
+        seen = [(a, r) for a, r in mined if is_canonical(canonical, r.block_number, r.block_hash)]
         faults.point("settle.receipt_not_stored")
         now = self._clock.now()
         with self._database.settle() as connection:
             seen = _still_live(connection, seen)
             inside = self._inside(connection, [attempt.slot_id for attempt, _ in seen])
             for attempt, receipt in seen:
+                mined_at = canonical[receipt.block_number].time
                 self._store_receipt(
-                    connection, attempt, receipt, inside[attempt.slot_id], settled, now
+                    connection, attempt, receipt, mined_at, inside[attempt.slot_id], settled, now
                 )
         faults.point("settle.included")
         for attempt, receipt in seen:
@@ -144,6 +145,7 @@ class Settler:
         connection: Connection,
         attempt: Any,
         receipt: Receipt,
+        mined_at: int,
         inside: Sequence[Any],
         settled: Settled,
         now: int,
@@ -164,10 +166,10 @@ class Settler:
         for batch in inside:
             if receipt.ok and (batch.kind == Kind.CALL or bytes(batch.digest) in found.effective):
                 included.append(batch)
-            elif batch.kind == Kind.CALL:
-                finish.bury_call(connection, batch, now)
-            else:
-                back.append(self._back(batch, receipt, found, now))
+            elif batch.kind != Kind.CALL:
+                back.append(self._back(batch, receipt, mined_at, found, now))
+            # A call that was reverted is over when its block is final (`finish`): in another block
+            # it may take effect.
         self._store_included(connection, included, attempt, receipt, settled, now)
         if back:
             connection.execute(_TAKE_BACK, back)
@@ -210,7 +212,7 @@ class Settler:
         )
 
     def _back(
-        self, batch: Any, receipt: Receipt, found: evidence.Evidence, now: int
+        self, batch: Any, receipt: Receipt, mined_at: int, found: evidence.Evidence, now: int
     ) -> dict[str, Any]:
         """A batch that had no effect in a mined relay goes onto another slot, a while later."""
         # News of an earlier rejection stays: a relay that came too late brings none.
@@ -227,41 +229,11 @@ class Settler:
             "row_id": batch.id,
             "why": reason,
             "due": now + wait,
+            # A relay that came too late says nothing of the orders in it.
+            "tried": int(mined_at <= batch.deadline),
             "new_gas": new_gas,
             "now": now,
         }
-
-    # ---- blocks
-
-    def _see_blocks(self, final: Block | None, settled: Settled) -> None:
-        with self._database.read() as connection:
-            blocks = reorg.watched_blocks(connection)
-            anchor = reorg.newest_final(connection)
-        numbers = {number for number, _ in blocks} | ({anchor[0]} if anchor else set())
-        if not numbers:
-            return
-        canonical = self._chain.blocks(sorted(numbers))
-        if anchor and not _is_canonical(canonical, *anchor):
-            raise ReorgBelowFinality(
-                f"block {anchor[0]} was final and is another one now", block=anchor[0]
-            )
-        gone = [b for b in blocks if not _is_canonical(canonical, *b)]
-        head = self._books.head()
-        known = -1 if head is None else head.number
-        settled_to = -1 if final is None else min(final.number, known)
-        # Final means that the mirror has it too: a hold is released only when the balance that the
-        # next decision reads has already changed.
-        done = [b for b in blocks if b not in gone and b[0] <= settled_to]
-        if not gone and not done:
-            return
-        now = self._clock.now()
-        with self._database.settle() as connection:
-            if gone:
-                settled.moved += reorg.take_back(connection, gone, now)
-            for number, block_hash in done:
-                count = finish.finalize(connection, number, block_hash, now)
-                settled.final += count
-                settled.moved += 1
 
 
 def _still_live(
@@ -273,11 +245,6 @@ def _still_live(
     query = select(c.id).where(ours, lives(c.state), ~has(c.state, AttemptState.MINED))
     live = set(connection.execute(query).scalars())
     return [(attempt, receipt) for attempt, receipt in seen if attempt.id in live]
-
-
-def _is_canonical(blocks: dict[int, Block], number: int, block_hash: bytes) -> bool:
-    block = blocks.get(number)
-    return block is not None and block.hash == block_hash
 
 
 def _move(

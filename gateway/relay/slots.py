@@ -24,6 +24,7 @@ from gateway.relay import gas, incidents
 from gateway.relay.chain import Chain
 from gateway.relay.incidents import Incident
 from gateway.relay.lines import Lines
+from gateway.relay.transactions import NOOP_GAS
 from gateway.tables import batches, nonce_slots, orders
 from gateway.webhooks.events import Event
 from wallet_sdk.types import address_of
@@ -37,6 +38,16 @@ IN_FLIGHT_MAX = 16
 
 # A rejected order is offered again after 2, 4, 8 ... seconds of network time, at most this long.
 BACKOFF_MAX_S = 120
+
+
+@dataclass(frozen=True, slots=True)
+class _Used:
+    """How many nonces of an account the chain has seen used: in its newest block, and in the last
+    final one (asked for only where the newest is ahead of the slots).
+    """
+
+    newest: int
+    settled: int
 
 
 @dataclass(slots=True)
@@ -64,7 +75,7 @@ class SlotKeeper:
         senders = self._senders(lines)
         if not senders:
             return 0
-        used = {sender: self._chain.transaction_count(sender) for sender in senders}
+        used = self._used(senders)
         now = self._clock.now()
         with self._database.write() as connection:
             self._database.lock_name(connection, "slots")
@@ -73,6 +84,24 @@ class SlotKeeper:
         if reserved:
             faults.point("relay.reserved")
         return reserved
+
+    def _used(self, senders: set[bytes]) -> dict[bytes, _Used]:
+        newest = {sender: self._chain.transaction_count(sender) for sender in senders}
+        with self._database.read() as connection:
+            ahead = {s for s in senders if newest[s] > self._next(connection, s)}
+        # Somebody else has used nonces up: which of them for good, a final block tells.
+        final = self._chain.final_block() if ahead else None
+        settled = dict.fromkeys(senders, 0)
+        if final is not None:
+            settled |= {s: self._chain.transaction_count(s, final.hash) for s in ahead}
+        return {s: _Used(newest[s], min(settled[s], newest[s])) for s in senders}
+
+    def _next(self, connection: Connection, sender: bytes) -> int:
+        """One above the highest nonce that has a slot; 0: none has."""
+        c = nonce_slots.c
+        query = select(func.max(c.nonce)).where(c.chain_id == self._chain_id, c.relayer == sender)
+        highest = connection.execute(query).scalar_one()
+        return 0 if highest is None else int(highest) + 1
 
     def _senders(self, lines: Lines) -> set[bytes]:
         """Accounts that something waits for."""
@@ -132,7 +161,7 @@ class SlotKeeper:
         connection: Connection,
         loads: Sequence[_Load],
         lines: Lines,
-        used: dict[bytes, int],
+        used: dict[bytes, _Used],
         now: int,
     ) -> int:
         in_flight = {sender: self._in_flight(connection, sender) for sender in used}
@@ -160,27 +189,15 @@ class SlotKeeper:
         return int(connection.execute(query).scalar_one())
 
     def _reserve(
-        self, connection: Connection, load: _Load, sender: bytes, fence: int, used: int, now: int
+        self, connection: Connection, load: _Load, sender: bytes, fence: int, used: _Used, now: int
     ) -> None:
-        c = nonce_slots.c
-        mine = (c.chain_id == self._chain_id, c.relayer == sender)
-        highest = connection.execute(select(func.max(c.nonce)).where(*mine)).scalar_one()
-        nonce = 0 if highest is None else highest + 1
-        if used > nonce:
-            self._note_strangers(connection, sender, highest, used, now)
-            nonce = used
+        nonce = self._next(connection, sender)
+        if used.newest > nonce:
+            self._note_strangers(connection, sender, nonce, used, now)
+            nonce = used.newest
+        row = self._row(sender, nonce, SlotState.RESERVED, load.gas, now) | {"fence": fence}
         slot_id = connection.execute(
-            insert(nonce_slots).returning(c.id),
-            {
-                "chain_id": self._chain_id,
-                "relayer": sender,
-                "nonce": nonce,
-                "state": SlotState.RESERVED.value,
-                "gas_limit": load.gas,
-                "fence": fence,
-                "reserved_at": now,
-                "changed_at": now,
-            },
+            insert(nonce_slots).returning(nonce_slots.c.id), row
         ).scalar_one()
         for part in parts(load.batch_ids):
             connection.execute(
@@ -192,26 +209,41 @@ class SlotKeeper:
             move(connection, which, Event.SUBMITTED, now, state=State.SUBMITTED.value)
 
     def _note_strangers(
-        self, connection: Connection, relayer: bytes, highest: int | None, used: int, now: int
+        self, connection: Connection, relayer: bytes, first: int, used: _Used, now: int
     ) -> None:
-        if highest is None:
+        """Nonces from `first` on that somebody else has used up. Those of blocks that may still be
+        replaced get slots that carry nothing: where the stranger's transaction goes, a no-op closes
+        the gap, or all that comes behind it would wait for ever.
+        """
+        if first == 0:
             # A key that was in use before this order book began: nothing of ours is missing.
-            return
-        told = f"nonces {highest + 1} to {used - 1} were used by transactions that are not ours"
-        incidents.note(connection, Incident.STRANGERS_NONCE, address_of(relayer), told, now)
+            first = used.settled
+        else:
+            told = (
+                f"nonces {first} to {used.newest - 1} were used by transactions that are not ours"
+            )
+            incidents.note(connection, Incident.STRANGERS_NONCE, address_of(relayer), told, now)
         rows = [
-            {
-                "chain_id": self._chain_id,
-                "relayer": relayer,
-                "nonce": nonce,
-                "state": SlotState.STRANGERS.value,
-                "gas_limit": 0,
-                "reserved_at": now,
-                "changed_at": now,
-            }
-            for nonce in range(highest + 1, used)
+            self._row(relayer, n, SlotState.STRANGERS, 0, now)
+            if n < used.settled
+            else self._row(relayer, n, SlotState.RESERVED, NOOP_GAS, now)
+            for n in range(first, used.newest)
         ]
-        connection.execute(insert(nonce_slots), rows)
+        if rows:
+            connection.execute(insert(nonce_slots), rows)
+
+    def _row(
+        self, relayer: bytes, nonce: int, state: SlotState, gas_limit: int, now: int
+    ) -> dict[str, Any]:
+        return {
+            "chain_id": self._chain_id,
+            "relayer": relayer,
+            "nonce": nonce,
+            "state": state.value,
+            "gas_limit": gas_limit,
+            "reserved_at": now,
+            "changed_at": now,
+        }
 
 
 def _is_due(now: int) -> ColumnElement[bool]:

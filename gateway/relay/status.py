@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, func, select
 
 from gateway.codes import AttemptState, BatchState, Kind, SlotState, State, has, lives
+from gateway.errors import Conflict
 from gateway.relay import incidents, reorg
 from gateway.tables import attempts, batches, leases, nonce_slots, orders, relayers
 from wallet_sdk.types import address_of, to_hex
@@ -97,7 +98,9 @@ def holders(connection: Connection) -> list[dict[str, Any]]:
 def unstick(connection: Connection, relayer: bytes, nonce: int, now: int) -> int | None:
     """What waits on this nonce may go out on others; a no-op then uses the nonce up.
 
-    Returns how many batches were freed; None: no such nonce waits.
+    Returns how many batches were freed; None: no such nonce waits. Raises Conflict: it is a call's.
+    An order counts once, whichever transaction carries it; a call has no nonce of its own on chain,
+    and on another one of its sender's it could be carried out twice.
     """
     s, a = nonce_slots.c, attempts.c
     mined = select(a.slot_id).where(lives(a.state), has(a.state, AttemptState.MINED))
@@ -107,7 +110,19 @@ def unstick(connection: Connection, relayer: bytes, nonce: int, now: int) -> int
         s.id.not_in(mined),
     )
     slot = connection.execute(query).scalar_one_or_none()
-    return None if slot is None else reorg.relieve(connection, [slot], now)
+    if slot is None:
+        return None
+    b = batches.c
+    calls = select(b.label).where(
+        b.slot_id == slot, b.state == BatchState.SEALED.value, b.kind == Kind.CALL.value
+    )
+    label = connection.execute(calls).scalar_one_or_none()
+    if label is not None:
+        raise Conflict(
+            f"nonce {nonce} carries the call {label!r}: on another it could be carried out twice",
+            nonce=nonce,
+        )
+    return reorg.relieve(connection, [slot], now)
 
 
 def open_orders(connection: Connection) -> int:
