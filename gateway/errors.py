@@ -46,6 +46,7 @@
         ├── SettingsWrong             500  a setting that cannot be followed; said at start
         ├── BackupFailed              500  a copy that is not complete, or not what was copied
         ├── SchemaUnknown             500  the database belongs to a newer program; said at start
+        ├── BookDamaged               500  its file holds other bytes than were written; at start
         └── CustodyError              500  a secret cannot be opened; never carries the secret
             ├── MasterKeyUnsafe       500
             ├── SecretDamaged         500
@@ -343,6 +344,12 @@ class SchemaUnknown(GatewayError):
     """The order book was brought to a revision that this program does not know."""
 
     code = "schema_unknown"
+
+
+class BookDamaged(GatewayError):
+    """The order book's file is not what was written into it."""
+
+    code = "book_damaged"
 
 
 class BackupFailed(GatewayError):

@@ -16,6 +16,7 @@ from typing import Self
 from fastapi import FastAPI
 from sqlalchemy import Engine
 
+from gateway import soundness
 from gateway.app import make_app
 from gateway.custody import Custody
 from gateway.database import Database
@@ -129,6 +130,8 @@ def open_network(
         stack.callback(chain.stop)
         rpc = Rpc(chain.rpc_url, timeout_s=RPC_TIMEOUT_S)
         stack.callback(rpc.close)
+        if settings.orders_url is None:
+            soundness.check(settings.data_dir / "orders.db")
         database, custody = open_custody(settings)
         stack.callback(database.close)
         # The contracts belong to the network's first day: a block of today would be the end of all

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from gateway import soundness
 from gateway.database import UNUSABLE
 from gateway.errors import NotReady
 from gateway.observe.patience import Patience, Silent
@@ -42,6 +43,8 @@ def _told(said: str | Exception) -> str:
         return said.message
     if isinstance(said, Silent):
         return str(said)
+    if soundness.is_damage(said):
+        return "book_damaged: restore it"
     if isinstance(said, UNUSABLE):
         # Not the driver's words: they name hosts and roles.
         return "the database does not answer"
