@@ -19,10 +19,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway import problems
+from gateway.books import Books
 from gateway.clock import NetworkClock
 from gateway.database import Database
 from gateway.errors import Closed
 from gateway.relay import incidents
+from gateway.relay.chain import Chain
 from gateway.relay.incidents import Incident
 from wallet_sdk.errors import BanyanError
 
@@ -52,6 +54,26 @@ class Gated:
                 await problems.of_error(closed)(scope, receive, send)
                 return
         await self._app(scope, receive, send)
+
+
+class Level:
+    """How far the mirror has to be before the book can be compared with the chain."""
+
+    def __init__(self, chain: Chain, books: Books) -> None:
+        self._chain = chain
+        self._books = books
+        self._newest: int | None = None
+
+    def is_reached(self) -> bool:
+        """Whether the mirror holds what is final on chain; where the node tells no final block,
+        what was there when this was asked first. Raises RpcUnavailable, NotReady.
+        """
+        final, head = self._chain.final_block(), self._books.head()
+        if final is None and self._newest is None:
+            newest = self._chain.block("latest")
+            self._newest = -1 if newest is None else newest.number
+        wanted = self._newest if final is None else final.number
+        return wanted is not None and (-1 if head is None else head.number) >= wanted
 
 
 class Gate:

@@ -18,7 +18,7 @@ from gateway.cursors import Seal
 from gateway.custody import Caps, Custody, MasterKind, MasterRing, MasterSources
 from gateway.database import Database, migrate
 from gateway.errors import CallFailed, NotReady, TooManyLines
-from gateway.gate import Gate
+from gateway.gate import Gate, Level
 from gateway.idempotency import Once
 from gateway.members.service import Members
 from gateway.merchants.service import Merchants
@@ -278,12 +278,8 @@ class Gateway:
         """Keeps accepting and relaying closed until order book and chain are known to belong
         together; where they do, that is at once.
         """
-        self.gate.close_until_matched(self._is_level, self.reconciler.is_behind)
-
-    def _is_level(self) -> bool:
-        """Whether the mirror holds what is final on chain. Raises RpcUnavailable, NotReady."""
-        final, head = self._chain.final_block(), self.books.head()
-        return final is None or (head is not None and head.number >= final.number)
+        level = Level(self._chain, self.books)
+        self.gate.close_until_matched(level.is_reached, self.reconciler.is_behind)
 
     def start(self) -> None:
         """Starts the threads of relay and webhooks; `drain` may still be called."""

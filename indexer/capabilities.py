@@ -16,6 +16,7 @@ from wallet_sdk.rpc import Call, Rpc
 
 log: Final = logging.getLogger(__name__)
 
+FINAL: Final[Call] = ("eth_getBlockByNumber", ["finalized", False])
 _HARMLESS: Final[Call] = ("eth_chainId", [])
 
 
@@ -55,6 +56,10 @@ class Capabilities:
             self._singly.add(id(node))
             return True
         return False
+
+    def final_of(self, node: Rpc) -> Any:
+        """The last final header, None as `final` says. Raises RpcUnavailable."""
+        return self.final(node, _single(node, *FINAL))
 
     def final(self, node: Rpc, answer: Any | RpcError) -> Any:
         """The last final header; None where the node has none (yet): a young chain has none, and

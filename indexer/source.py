@@ -14,7 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from typing import Any, Final
 
-from indexer.capabilities import Capabilities, answered
+from indexer.capabilities import FINAL, Capabilities, answered
 from indexer.chunk import Chunk, Head
 from indexer.decode import BlockLogs
 from indexer.endpoints import Endpoints
@@ -26,7 +26,7 @@ from indexer.tables import block_of
 from indexer.watched import Watched
 from wallet_sdk.contracts import Deployment
 from wallet_sdk.errors import RpcError, RpcUnavailable
-from wallet_sdk.rpc import Rpc
+from wallet_sdk.rpc import Call, Rpc
 from wallet_sdk.types import digest_bytes, to_hex
 
 LOGS_PER_RANGE: Final = 2_500
@@ -70,8 +70,8 @@ class Source:
         return self._nodes.ask(self._head)
 
     def _head(self, node: Rpc) -> Head:
-        tags = ["0x0", "latest", "finalized"]
-        calls = [("eth_chainId", []), *(("eth_getBlockByNumber", [tag, False]) for tag in tags)]
+        headers: list[Call] = [("eth_getBlockByNumber", [tag, False]) for tag in ("0x0", "latest")]
+        calls = [("eth_chainId", []), *headers, FINAL]
         *identity, last = self._can.settled(node, calls)
         chain_id, genesis, newest = map(answered, identity)
         wanted = self._deployment

@@ -4,7 +4,6 @@ RpcUnavailable (no usable answer: unknown) passes through; what the node refuses
 a transaction is sorted into the few cases that matter.
 """
 
-import logging
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -12,11 +11,10 @@ from enum import Enum
 from typing import Any, Literal
 
 from gateway.relay.nodes import Nodes
+from indexer.capabilities import Capabilities
 from wallet_sdk.errors import RpcError
 from wallet_sdk.rpc import Rpc
 from wallet_sdk.types import address_of, from_hex, to_hex
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +74,7 @@ class Chain:
     def __init__(self, rpc: Rpc, *, finality: Literal["finalized"] | int) -> None:
         self.rpc = rpc
         self._finality = finality
-        self._told = False
+        self._can = Capabilities()
 
     def decision(self) -> AbstractContextManager[None]:
         """Until its end all answers come from one node, where there are several."""
@@ -99,25 +97,12 @@ class Chain:
     def final_block(self) -> Block | None:
         """The last block that counts as final; None: none yet."""
         if self._finality == "finalized":
-            try:
-                return self.block("finalized")
-            except RpcError as error:
-                # Nodes of a young chain say so with null or with an error.
-                self._tell_once(error)
-                return None
+            answer = self._can.final_of(self.rpc)
+            return None if answer is None else _block(answer)
         latest = self.block("latest")
         if latest is None or latest.number < self._finality:
             return None
         return latest if self._finality == 0 else self.block(latest.number - self._finality)
-
-    def _tell_once(self, error: RpcError) -> None:
-        if not self._told:
-            self._told = True
-            log.warning(
-                "the node tells no final block (%s): where that stays so, give a number of "
-                "confirmations",
-                error,
-            )
 
     def transaction_count(self, address: bytes, at: int | str | bytes = "latest") -> int:
         """How many nonces of the address are used up at that block (number, tag or hash)."""
