@@ -30,7 +30,13 @@ can check.
 Every request carries an API key (`Authorization: Bearer bnk_...`). Every POST carries an
 `Idempotency-Key` that you make and keep before sending: after a time-out repeat the request with
 the same key. An order is *accepted* at once and carried out within moments; read it again until
-its state is `final`.
+its state is `final`, or ask with `Prefer: wait=10`.
+
+Bodies are JSON in UTF-8 and strict: no unknown fields, `1.0` and `true` are no whole numbers. Money
+(positions, deposits, withdrawals, `shortfall_amount`) is in whole units of the settlement asset,
+which has six decimals: 1500.00 is 1500000000. What a customer pays is a decimal as text. Times are
+unix seconds. Every refusal is a problem document (RFC 9457): go by its `code`. Every answer carries
+an `X-Request-ID`; tell the operator that one when something is wrong.
 """
 
 health = APIRouter(tags=["health"])
@@ -46,6 +52,9 @@ def make_app(gateway: Gateway, pages: Sequence[APIRouter] = ()) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url="/v1/openapi.json",
+        # A path has one spelling. The other would be answered with a redirect to wherever the Host
+        # header says, and a POST sent there.
+        redirect_slashes=False,
     )
     app.state.gateway = gateway
     app.state.key_ring = KeyRing(gateway.database, *_limits_of(gateway))
@@ -86,13 +95,19 @@ def _limits_of(gateway: Gateway) -> tuple[RateLimits, RateLimits]:
     )
 
 
+@health.head("/healthz", include_in_schema=False)
 @health.get("/healthz", summary="Alive?")
 async def healthz() -> dict[str, str]:
     """The process answers."""
     return {"status": "ok"}
 
 
-@health.get("/readyz", summary="Ready?")
+@health.head("/readyz", include_in_schema=False)
+@health.get(
+    "/readyz",
+    summary="Ready?",
+    responses={503: {"description": "A part does not say `ok`; its sentence says why."}},
+)
 async def readyz(request: Request, response: Response) -> dict[str, str]:
     """Whether orders can be accepted and carried out now, and if not, what is missing."""
     state: dict[str, str] = await run_in_threadpool(request.app.state.readiness)

@@ -8,6 +8,7 @@
         │   ├── PurchaseInvalid       422  amount or currency do not fit the merchant's earn rule
         │   ├── TooManyLines          422  more than 10,000 lines in one request
         │   ├── WebhookUrlRefused     422  no URL, or one that webhooks do not go to
+        │   ├── MediaTypeUnsupported  415  a body that does not say that it is JSON
         │   ├── CursorInvalid         400  a page cursor that this list has not given out
         │   ├── IdempotencyKeyMissing 400
         │   └── IdempotencyKeyReused  422  same key, other body
@@ -103,6 +104,13 @@ class TooManyLines(InvalidRequest):
     """One request carries at most 10,000 lines, so that one commit stays well under a second."""
 
     code = "too_many_lines"
+
+
+class MediaTypeUnsupported(InvalidRequest):
+    """Bodies are JSON, and say so: `Content-Type: application/json`."""
+
+    code = "media_type_unsupported"
+    status = 415
 
 
 class CursorInvalid(InvalidRequest):

@@ -55,6 +55,9 @@ class Express(BaseRoute):
         """Whether the request is a plain one to a path that is served here."""
         if scope["type"] != "http" or scope["method"] != "POST" or scope.get("root_path"):
             return Match.NONE, {}
+        if scope["query_string"]:
+            # None of these routes has parameters; the usual way says so.
+            return Match.NONE, {}
         found = self._plans.get(scope["path"])
         if found is None or _PLAIN_BODY not in scope["headers"]:
             return Match.NONE, {}

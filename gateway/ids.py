@@ -9,7 +9,14 @@ import secrets
 from functools import lru_cache
 from typing import Final
 
-from gateway.errors import NotFound
+from gateway.errors import (
+    MemberUnknown,
+    MerchantUnknown,
+    NotFound,
+    OrderUnknown,
+    WebhookEndpointUnknown,
+    WebhookEventUnknown,
+)
 
 ORDER: Final = "ord_"
 MEMBER: Final = "mem_"
@@ -17,6 +24,14 @@ MERCHANT: Final = "mer_"
 BATCH: Final = "bat_"
 ENDPOINT: Final = "wep_"
 EVENT: Final = "evt_"
+
+_UNKNOWN: Final[dict[str, tuple[type[NotFound], str]]] = {
+    ORDER: (OrderUnknown, "order"),
+    MEMBER: (MemberUnknown, "member"),
+    MERCHANT: (MerchantUnknown, "merchant"),
+    ENDPOINT: (WebhookEndpointUnknown, "webhook end point"),
+    EVENT: (WebhookEventUnknown, "webhook event"),
+}
 
 _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 # Two characters a lookup: a bulk answer encodes 10,000 ids.
@@ -60,13 +75,20 @@ def _head(prefix: str, upper: int) -> str:
 
 @lru_cache(maxsize=65_536)
 def decode(prefix: str, text: str) -> bytes:
-    """The 16 bytes of a public id. Raises NotFound: what cannot be an id names nothing."""
+    """The 16 bytes of a public id. Raises NotFound, as an id that nobody has: what cannot be an id
+    names nothing.
+    """
     if len(text) != 30 or not text.startswith(prefix) or not text.isascii():
-        raise NotFound(f"there is nothing with the id {text[:40]!r}", id=text[:40])
+        raise _nothing(prefix, text)
     try:
         number = int(text[4:].translate(_DIGITS), 32)
     except ValueError:
-        raise NotFound(f"there is nothing with the id {text!r}", id=text) from None
+        raise _nothing(prefix, text) from None
     if number >> 128:
-        raise NotFound(f"there is nothing with the id {text!r}", id=text)
+        raise _nothing(prefix, text)
     return number.to_bytes(16, "big")
+
+
+def _nothing(prefix: str, text: str) -> NotFound:
+    kind, noun = _UNKNOWN.get(prefix, (NotFound, "thing"))
+    return kind(f"there is no {noun} {text[:40]!r}", id=text[:40])

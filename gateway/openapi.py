@@ -4,25 +4,31 @@ That is who may come in and how (a bearer key), the headers that a POST carries,
 refusal is a problem document with a code.
 """
 
+import copy
 from typing import Any, Final
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from gateway.problems import codes
 from gateway.webhooks import messages
 
 MEDIA_TYPE: Final = "application/problem+json"
 
 _PROBLEM: Final[dict[str, Any]] = {
     "title": "Problem",
-    "description": "RFC 9457. Go by `code`; the codes stand in docs/ERRORS.md.",
+    "description": "RFC 9457. Go by `code`, never by `detail`; beside them stand the values that "
+    "were wrong, by name.",
     "type": "object",
     "required": ["type", "title", "status", "code", "detail"],
     "properties": {
         "type": {"type": "string", "examples": ["urn:banyan:problem:balance_too_low"]},
         "title": {"type": "string"},
         "status": {"type": "integer"},
-        "code": {"type": "string", "examples": ["balance_too_low"]},
+        "code": {
+            "type": "string",
+            "examples": ["balance_too_low"],
+        },
         "detail": {"type": "string"},
     },
     "additionalProperties": True,
@@ -34,7 +40,7 @@ _MEANINGS: Final = {
     "404": "Not there, or not yours.",
     "409": "Refused as things stand.",
     "413": "The body is too large.",
-    "415": "The body is compressed.",
+    "415": "The body is compressed, or does not say that it is JSON.",
     "422": "The request can never be carried out as it stands.",
     "429": "Too many requests; `Retry-After` says when to come back.",
     "503": "Not now; repeat it under the same key. `Retry-After` says when to come back.",
@@ -47,6 +53,15 @@ _KEY_HEADER: Final[dict[str, Any]] = {
     "description": "Yours, made and kept before sending; repeat the request with the same one.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 100, "pattern": "^[ -~]+$"},
     "example": "till-3-0042",
+}
+_PREFER_HEADER: Final[dict[str, Any]] = {
+    "name": "Prefer",
+    "in": "header",
+    "required": False,
+    "description": "`wait=N`: the answer comes when the order has ended (200), or after N seconds, "
+    "at most 30, as usual (202). RFC 7240.",
+    "schema": {"type": "string"},
+    "example": "wait=10",
 }
 
 
@@ -73,7 +88,9 @@ def _completed(document: dict[str, Any]) -> dict[str, Any]:
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
-    schemas["Problem"] = _PROBLEM
+    schemas["Problem"] = copy.deepcopy(_PROBLEM)
+    told = f"Stable. Today: {', '.join(codes())}. There will be more."
+    schemas["Problem"]["properties"]["code"]["description"] = told
     document["components"]["securitySchemes"] = {
         "key": {"type": "http", "scheme": "bearer", "bearerFormat": "bnk_..."}
     }
@@ -100,3 +117,5 @@ def _complete(operation: dict[str, Any], method: str) -> None:
     operation["security"] = [{"key": []}]
     if method == "post":
         operation.setdefault("parameters", []).append(_KEY_HEADER)
+        if {"200", "202"} <= set(responses):
+            operation["parameters"].append(_PREFER_HEADER)

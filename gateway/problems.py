@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Match
 
 from gateway.database import UNUSABLE
-from gateway.errors import GatewayError, NotReady
+from gateway.errors import GatewayError, LeaseLost, NotReady
 from wallet_sdk.errors import BanyanError
 
 log = logging.getLogger(__name__)
@@ -27,6 +27,8 @@ FRAMEWORK_CODES = {
     405: ("method_not_allowed", "The path has other methods; `Allow` names them."),
 }
 OTHER_CODES = {
+    "head_too_large": (431, "Address and headers have at most 32 KB and 100 fields."),
+    "request_too_slow": (408, "A head has 20 seconds to come, a body 60."),
     "body_encoded": (415, "Bodies are read as they are, not compressed."),
     "http_error": (400, "The request is no HTTP that can be answered."),
     "internal": (500, "Something here is broken; it is being noted."),
@@ -34,6 +36,19 @@ OTHER_CODES = {
 
 # Fields whose mistakes have a code of their own, since clients want to tell them apart.
 _FIELD_CODES = {"points": "points_invalid", "purchase": "purchase_invalid"}
+
+
+def codes() -> list[str]:
+    """Every code that a client of the API can meet."""
+    found = {code for code, _ in FRAMEWORK_CODES.values()} | set(OTHER_CODES)
+    kinds: list[type[GatewayError]] = [GatewayError]
+    for kind in kinds:
+        kinds += kind.__subclasses__()
+        told = kind.status < 500 or (issubclass(kind, NotReady) and kind is not LeaseLost)
+        # Elsewhere are refusals of commands.
+        if told and kind.__module__ in ("gateway.errors", "gateway.strict"):
+            found.add(kind.code)
+    return sorted(found)
 
 
 def problem(
@@ -66,6 +81,8 @@ def of_error(error: GatewayError) -> Response:
     if error.status == 413:
         # Else the server would read the rest of the body to its end, only to throw it away.
         headers["connection"] = "close"
+    if error.status == 415:
+        headers["accept"] = "application/json"
     if error.status == 429:
         headers["retry-after"] = str(error.values["retry_after_s"])
     if error.status == 503 or error.code == "idempotency_key_in_use":
@@ -129,10 +146,21 @@ def _methods(request: Request) -> list[str]:
 def _of_validation(error: RequestValidationError) -> Response:
     """All mistakes of a body at once; the code is that of the first with a code of its own."""
     errors = [
-        {"field": ".".join(str(part) for part in found["loc"][1:]), "message": found["msg"]}
+        {
+            "field": ".".join(str(part) for part in found["loc"][1:]),
+            # What our own checks say comes with a word of the library's in front.
+            "message": found["msg"].removeprefix("Value error, "),
+        }
         for found in error.errors()[:20]
     ]
-    fields = [part for found in error.errors() for part in found["loc"] if isinstance(part, str)]
+    fields = [
+        part
+        for found in error.errors()
+        # A field that nobody knows is no mistake in its value.
+        if found["type"] != "extra_forbidden"
+        for part in found["loc"]
+        if isinstance(part, str)
+    ]
     code = next((_FIELD_CODES[f] for f in fields if f in _FIELD_CODES), "invalid_request")
     detail = "; ".join(f"{e['field'] or 'body'}: {e['message']}" for e in errors[:3])
     return problem(422, code, detail[:500], {"errors": errors})

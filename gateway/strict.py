@@ -11,6 +11,7 @@ from fastapi.routing import APIRoute
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gateway import requested
 from gateway.auth.dependencies import known
 from gateway.errors import InvalidRequest
 from gateway.problems import problem
@@ -61,15 +62,18 @@ class StrictRequest(Request):
 
 
 class StrictRoute(APIRoute):
-    """Routes that read their bodies strictly."""
+    """Routes that read bodies and addresses strictly."""
 
     def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:  # type: ignore[override]
         """The handler, with a strict request in its hand."""
         handler = super().get_route_handler()
+        names = dict(requested.query_names(self.dependant))
 
         async def strict(request: Request) -> Response:
             # Before a byte of the body is read: who is nobody costs nothing more.
             await known(request)
+            requested.check_media_type(request)
+            requested.check_query(request, names)
             return await handler(StrictRequest(request.scope, request.receive))
 
         return strict
@@ -89,6 +93,9 @@ def parse(body: bytes) -> Any:
         raise BodyInvalid("the body is not UTF-8") from error
     except BodyInvalid:
         raise
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno}, column {error.colno}"
+        raise BodyInvalid(f"the body is not JSON: {error.msg} at {where}") from error
     except (ValueError, RecursionError) as error:
         raise BodyInvalid("the body is not JSON") from error
     if "\\u0000" in text or "\\ud" in text.lower():
@@ -161,9 +168,14 @@ class BodyLimit:
             await response(scope, receive, send)
             return
         headers = dict(scope["headers"])
-        if b"content-encoding" in headers:
+        if headers.get(b"content-encoding", b"").lower() not in (b"", b"identity"):
             # A gzip bomb is refused before the first byte of it is unpacked.
-            response = problem(415, "body_encoded", "send the body as it is, not compressed")
+            response = problem(
+                415,
+                "body_encoded",
+                "send the body as it is, not compressed",
+                headers={"accept-encoding": "identity"},
+            )
             await response(scope, receive, send)
             return
         length = headers.get(b"content-length")

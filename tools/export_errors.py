@@ -31,6 +31,7 @@ Every refusal is a problem document (RFC 9457, `application/problem+json`) with 
 were wrong, by name. Go by `code`, never by `detail`.
 
 - **429**: nothing was done. `Retry-After` says when to come back.
+- **408**: nothing was done; send it again.
 - **5xx**: no answer. What was asked may have been stored (the reply to a commit can be lost like
   any other), so repeat it with the same `Idempotency-Key`: it is carried out now, or the stored
   answer comes. `Retry-After` says when.

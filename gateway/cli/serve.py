@@ -5,20 +5,18 @@ import socket
 import sys
 import threading
 from contextlib import ExitStack
-from types import FrameType
 from typing import Annotated
 
 import typer
-import uvicorn
 from fastapi import FastAPI
 
 from gateway import heap
 from gateway.cli.common import DataOption, JsonOption, settings_of
 from gateway.cli.running import announced
+from gateway.listening import server_of
 from gateway.network import open_network
 from gateway.observe import logs, tracing
 from gateway.production import open_gateway
-from gateway.service import Gateway
 from gateway.settings import Settings
 from indexer.cli.output import answer, failing, progress_bar
 
@@ -88,29 +86,3 @@ def run(app: FastAPI, listener: socket.socket) -> None:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def server_of(app: FastAPI) -> uvicorn.Server:
-    """The server as `banyan serve` runs it."""
-    return _Server(
-        uvicorn.Config(
-            app,
-            loop="uvloop",
-            http="httptools",
-            # Its lines go where all others do, in the same form.
-            log_config=None,
-            log_level="warning",
-            access_log=False,
-            timeout_graceful_shutdown=10,
-            server_header=False,
-        )
-    )
-
-
-class _Server(uvicorn.Server):
-    """Tells the gateway at once that the end has come: requests that only wait are answered."""
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        gateway: Gateway = self.config.app.state.gateway  # type: ignore[union-attr]
-        gateway.stopping.set()
-        super().handle_exit(sig, frame)

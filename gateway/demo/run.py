@@ -14,7 +14,6 @@ from typing import Any
 
 import orjson
 import typer
-import uvicorn
 from fastapi import FastAPI
 
 from gateway.cli.running import announced
@@ -27,6 +26,7 @@ from gateway.demo.plan import Plan, load_plan, make_plan, require_same, store_pl
 from gateway.demo.purchases import DAY_S, Extent, Purchases
 from gateway.demo.summary import Summary, facts, summarize
 from gateway.embedded.folder import DataFolder, erase
+from gateway.listening import server_of
 from gateway.network import Network, open_network
 from indexer.cli.output import progress_bar
 
@@ -179,16 +179,7 @@ def serving(app: FastAPI, port: int) -> Iterator[None]:
         listener = socket.create_server((LOCALHOST, port))
     except OSError:
         raise PortTaken(port) from None
-    config = uvicorn.Config(
-        app,
-        loop="uvloop",
-        http="httptools",
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=5,
-    )
-    server = uvicorn.Server(config)
+    server = server_of(app, grace_s=5)
     run: Callable[..., Any] = server.run
     thread = threading.Thread(
         target=run, kwargs={"sockets": [listener]}, name="http-server", daemon=True

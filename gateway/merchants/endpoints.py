@@ -64,6 +64,8 @@ async def settlement(
     to_month: Month = None,
 ) -> SettlementBody:
     """Points and money by the other merchant, for the months named (all, where none is)."""
+    if from_month is not None and to_month is not None and from_month > to_month:
+        raise InvalidRequest(f"{from_month} comes after {to_month}")
     return await run_in_threadpool(settlement_of, gateway, who.tenant, from_month, to_month)
 
 

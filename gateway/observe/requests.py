@@ -23,6 +23,8 @@ _OWN_ID: Final = re.compile(r"[0-9A-Za-z._-]{8,64}")
 # Asked every few seconds by machines: a line each would say nothing.
 _UNTOLD: Final = ("/healthz", "/readyz", "/metrics")
 
+_NO_STORE: Final = (b"cache-control", b"no-store")
+
 GONE: Final = 499
 """In the log and the metrics alone: the caller went away before it was answered."""
 
@@ -49,11 +51,15 @@ class Measured:
             return
         # Nothing was answered: whoever asked went away before that.
         status, began = GONE, time.perf_counter()
+        is_api = scope["path"].startswith("/v1/")
 
         async def noting(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                if is_api and all(name != b"cache-control" for name, _ in message["headers"]):
+                    # Balances, keys and secrets are for who asked, and for nobody's cache.
+                    message["headers"] = [*message["headers"], _NO_STORE]
             await send(message)
 
         try:

@@ -1,11 +1,8 @@
 """Orders over HTTP. Endpoints translate; what is accepted is decided in `decide`."""
 
-import asyncio
-import time
 from dataclasses import replace
 from typing import Annotated, Any
 
-import orjson
 from fastapi import APIRouter, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
@@ -35,6 +32,7 @@ from gateway.model import (
 from gateway.observe.requests import ORDERS
 from gateway.orders import repository
 from gateway.orders.answers import Answer
+from gateway.orders.outcome import ACCEPTED, ended_if_wanted, json_answer
 from gateway.orders.refusals import problem_of, refusal_line
 from gateway.orders.schemas import (
     ENDED,
@@ -51,12 +49,6 @@ from gateway.service import Gateway
 from gateway.strict import StrictRoute, body_hash
 
 router = APIRouter(prefix="/v1", tags=["orders"], route_class=StrictRoute)
-
-ACCEPTED = 202
-
-# A till does not wait longer than this, and a connection is not kept open for nothing.
-WAIT_MAX_S = 30.0
-WAIT_POLL_S = 0.1
 
 
 @router.post(
@@ -233,39 +225,8 @@ async def accept_one(
     (answer,) = await _accept(gateway, who, key, request, [line])
     if isinstance(answer, Refused):
         return problem_of(answer)
-    wait_s = wanted_wait_s(request.headers.get("prefer", ""))
-    if wait_s:
-        ended = await _ended(gateway, answer.id, who, wait_s)
-        if ended is not None:
-            return json_answer(ended, 200)
-    return json_answer(accepted_body(line, answer))
-
-
-def wanted_wait_s(prefer: str) -> float:
-    """Seconds that `Prefer: wait=N` asks for (RFC 7240), at most WAIT_MAX_S; 0: none."""
-    for part in prefer.split(","):
-        name, _, value = part.strip().partition("=")
-        if name.strip().lower() == "wait" and value.strip().isdecimal():
-            return min(float(value.strip()[:6]), WAIT_MAX_S)
-    return 0.0
-
-
-async def _ended(
-    gateway: Gateway, order_id: str, who: Principal, wait_s: float
-) -> dict[str, Any] | None:
-    """The order once it is final or failed; None when the wait is over before that."""
-
-    def read() -> dict[str, Any]:
-        with gateway.database.read() as connection:
-            return repository.find(connection, order_id, who.tenant)
-
-    until = time.monotonic() + wait_s
-    while time.monotonic() < until and not gateway.stopping.is_set():
-        found = await run_in_threadpool(read)
-        if found["state"] in (OrderState.FINAL.value, OrderState.FAILED.value):
-            return found
-        await asyncio.sleep(WAIT_POLL_S)
-    return None
+    ended = await ended_if_wanted(gateway, answer.id, who, request)
+    return ended or json_answer(accepted_body(line, answer))
 
 
 def accepted_body(line: NewOrder, answer: Accepted) -> dict[str, Any]:
@@ -292,8 +253,3 @@ def accepted_body(line: NewOrder, answer: Accepted) -> dict[str, Any]:
         "block": None,
         **special,
     }
-
-
-def json_answer(content: Any, status: int = ACCEPTED) -> Response:
-    """The content as it is, unchecked: it was made here."""
-    return Response(orjson.dumps(content), status, media_type="application/json")

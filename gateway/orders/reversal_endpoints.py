@@ -13,7 +13,8 @@ from gateway.idempotency import Answer
 from gateway.model import POINTS_MAX, NewReversal, NewWithdrawal, OrderKind, OrderState
 from gateway.orders import repository
 from gateway.orders.cancel import cancel
-from gateway.orders.endpoints import ACCEPTED, accept_one, merchant_of
+from gateway.orders.endpoints import accept_one, merchant_of
+from gateway.orders.outcome import ACCEPTED, ended_if_wanted
 from gateway.orders.reversals import ReturnQuote, Reversals
 from gateway.orders.schemas import (
     ENDED,
@@ -132,7 +133,10 @@ async def cancel_order(
         found = repository.find(connection, order_id, who.tenant)
         return Answer(200 if found["state"] == OrderState.FAILED.value else ACCEPTED, found)
 
-    return await answer_once(gateway, who, key, request, act, settles=True)
+    answer = await answer_once(gateway, who, key, request, act, settles=True)
+    if answer.status_code != ACCEPTED:
+        return answer
+    return await ended_if_wanted(gateway, order_id, who, request) or answer
 
 
 @router.post(

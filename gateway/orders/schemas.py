@@ -1,7 +1,7 @@
 """Orders over HTTP: what may be asked and what is answered. Strict: `true` is no number."""
 
 from decimal import Decimal, InvalidOperation
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -34,6 +34,13 @@ A_MEMBER: Final = "mem_" + "0" * 26
 ANOTHER_MEMBER: Final = "mem_" + "1" * 26
 AN_ORDER: Final = "ord_" + "0" * 26
 """Stand for ids in examples."""
+
+
+def one_line(value: str) -> str:
+    """Printable text without line breaks: people read it in logs and lists. Raises ValueError."""
+    if not value.isprintable():
+        raise ValueError("it is one line of printable characters")
+    return value
 
 
 class Strict(BaseModel):
@@ -76,7 +83,27 @@ class Purchase(Strict):
         return points
 
 
-class NewIssuance(Strict):
+class Earned(Strict):
+    """Points as they are, or as a purchase earned them."""
+
+    points: PointsField | None = None
+    purchase: Purchase | None = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if (self.points is None) == (self.purchase is None):
+            raise ValueError("give either points or a purchase")
+        return self
+
+    def points_under(self, rule: EarnRule) -> int:
+        """How many they are. Raises PurchaseInvalid."""
+        if self.purchase is not None:
+            return self.purchase.points(rule)
+        assert self.points is not None
+        return self.points
+
+
+class NewIssuance(Earned):
     """Points for a member: given as they are, or earned by a purchase."""
 
     model_config = examples(
@@ -90,21 +117,6 @@ class NewIssuance(Strict):
 
     member: MemberId
     reference: Reference
-    points: PointsField | None = None
-    purchase: Purchase | None = None
-
-    @model_validator(mode="after")
-    def _one_of_both(self) -> "NewIssuance":
-        if (self.points is None) == (self.purchase is None):
-            raise ValueError("give either points or a purchase")
-        return self
-
-    def points_under(self, rule: EarnRule) -> int:
-        """What is to be issued. Raises PurchaseInvalid."""
-        if self.purchase is not None:
-            return self.purchase.points(rule)
-        assert self.points is not None
-        return self.points
 
 
 class NewIssuances(Strict):
@@ -158,7 +170,7 @@ class NewRefund(Strict):
     reference: Reference
 
 
-class NewReturn(Strict):
+class NewReturn(Earned):
     """Goods that came back: what their purchase earned is taken back.
 
     `shortfall` is what the quote said; when more is missing by now the return is refused.
@@ -170,22 +182,7 @@ class NewReturn(Strict):
 
     issue: Annotated[OrderId, Field(description="The issue of the purchase, final.")]
     reference: Reference
-    points: PointsField | None = None
-    purchase: Purchase | None = None
     shortfall: Annotated[int, Field(ge=0, le=POINTS_MAX)] = 0
-
-    @model_validator(mode="after")
-    def _one_of_both(self) -> "NewReturn":
-        if (self.points is None) == (self.purchase is None):
-            raise ValueError("give either points or a purchase")
-        return self
-
-    def points_under(self, rule: EarnRule) -> int:
-        """What the returned goods earned. Raises PurchaseInvalid."""
-        if self.purchase is not None:
-            return self.purchase.points(rule)
-        assert self.points is not None
-        return self.points
 
 
 class NewWithdrawalBody(Strict):
@@ -273,9 +270,26 @@ class RefusalPage(BaseModel):
     next_cursor: str | None
 
 
+class LineRefusal(BaseModel):
+    """Why a line was refused, with the values that were wrong, by name, as in a problem."""
+
+    model_config = ConfigDict(extra="allow")
+
+    code: str
+    detail: str
+    order: str | None = Field(description="The order that holds the line's reference already.")
+
+
+class RefusedLine(BaseModel):
+    """A line that became no order."""
+
+    reference: str
+    refused: LineRefusal
+
+
 class BulkBody(BaseModel):
     """One answer a line, in order: an order, or a refusal with its code."""
 
     accepted: int
     refused: int
-    lines: list[dict[str, Any]]
+    lines: list[OrderBody | RefusedLine]

@@ -2,9 +2,9 @@
 
 from typing import Annotated, Literal, get_args
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import AfterValidator, BaseModel, Field, model_validator
 
-from gateway.orders.schemas import Strict, examples
+from gateway.orders.schemas import Strict, examples, one_line
 from gateway.webhooks.targets import URL_LENGTH_MAX
 
 EventName = Literal[
@@ -28,7 +28,11 @@ Url = Annotated[
     ),
 ]
 EventNames = Annotated[list[EventName], Field(min_length=1, max_length=len(get_args(EventName)))]
-Description = Annotated[str, Field(max_length=200, examples=["the till server of shop 3"])]
+Description = Annotated[
+    str,
+    Field(max_length=200, examples=["the till server of shop 3"]),
+    AfterValidator(one_line),
+]
 
 
 class NewEndpoint(Strict):
@@ -74,6 +78,8 @@ class Replay(Strict):
     def _one_of_both(self) -> "Replay":
         if (self.event is None) == (self.since is None):
             raise ValueError("give either an event or since")
+        if self.since is not None and self.until is not None and self.until < self.since:
+            raise ValueError("until comes before since")
         return self
 
 

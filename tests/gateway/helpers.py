@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 import uuid
@@ -10,13 +11,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import httpx
-import uvicorn
 from fastapi import FastAPI
 from sqlalchemy import insert
 
 from gateway import ids
 from gateway.books import Effect, Head, Position
 from gateway.database import Database
+from gateway.listening import server_of
 from gateway.model import Member, Merchant
 from gateway.network import Network
 from gateway.orders.writer import AcceptWriter
@@ -116,18 +117,19 @@ class Town:
 
 @contextmanager
 def serving(app: FastAPI) -> Iterator[str]:
-    """The application on a free port of 127.0.0.1; yields its URL."""
-    server = uvicorn.Server(
-        uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error", access_log=False)
+    """The application on a free port of 127.0.0.1, as `banyan serve` runs it; yields its URL."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    port = listener.getsockname()[1]
+    server = server_of(app, grace_s=1)
+    thread = threading.Thread(
+        target=lambda: server.run(sockets=[listener]), name="uvicorn", daemon=True
     )
-    thread = threading.Thread(target=server.run, name="uvicorn", daemon=True)
     thread.start()
     until = time.monotonic() + 20
     while not server.started:
         assert thread.is_alive(), "the server ended before it had started"
         assert time.monotonic() < until, "the server has not started"
         time.sleep(0.01)
-    port = server.servers[0].sockets[0].getsockname()[1]
     try:
         yield f"http://127.0.0.1:{port}"
     finally:

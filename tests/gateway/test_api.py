@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from gateway.model import POINTS_MAX
-from gateway.orders.endpoints import wanted_wait_s
+from gateway.orders.outcome import wanted_wait_s
 from tests.gateway.helpers import SetClock, Town, fresh
 
 
@@ -151,7 +151,7 @@ def test_issue__unknown_member__is_not_found(town: Town, member: str) -> None:
 
 def test_get__unknown_member__is_not_found(town: Town) -> None:
     refused(town.get("/v1/members/mem_" + "0" * 26), 404, "member_unknown")
-    refused(town.get("/v1/members/nobody/balance"), 404, "not_found")
+    refused(town.get("/v1/members/nobody/balance"), 404, "member_unknown")
 
 
 def test_issue__credit_does_not_reach__is_refused_and_stands_in_the_answer(town: Town) -> None:

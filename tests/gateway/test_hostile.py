@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import gzip
+import json
 import re
 import resource
 import socket
 import time
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from gateway import listening
 from gateway.app import make_app
 from gateway.strict import BODY_BYTES_MAX
 from tests.gateway.helpers import Town, fresh, serving
@@ -74,6 +77,103 @@ def test_post__a_gzip_bomb__is_refused_unpacked(town: Town) -> None:
     refused(town.client.post("/v1/issuances", content=bomb, headers=headers), 415, "body_encoded")
 
 
+def spoken(line: socket.socket) -> tuple[bytes, dict[str, Any]]:
+    """The status line, and the problem document that the line is closed after."""
+    answer = b""
+    while piece := line.recv(65_536):
+        answer += piece
+    told, _, body = answer.partition(b"\r\n\r\n")
+    assert b"content-type: application/problem+json" in told, answer[:500]
+    assert b"connection: close" in told
+    return told.split(b"\r\n")[0], dict(json.loads(body))
+
+
+def peak_kb() -> int:
+    text = Path("/proc/self/status").read_text()
+    return int(text.split("VmHWM:")[1].split()[0])
+
+
+@pytest.mark.parametrize(
+    "begin",
+    [
+        b"GET /",
+        b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-A: ",
+        # Fields that each end, and a trailer after a body.
+        b"GET /healthz HTTP/1.1\r\nHost: x\r\n",
+        b"POST /v1/issuances HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX-A: ",
+    ],
+)
+def test_request__with_a_head_of_100_mb__is_cut_off_near_the_limit(
+    town: Town, begin: bytes
+) -> None:
+    """It was kept in memory, and read again with each piece: without a key, from anywhere."""
+    piece = b"X-B: " + b"a" * 65_000 + b"\r\n" if begin.endswith(b"Host: x\r\n") else b"a" * 65_000
+    sent, before = 0, peak_kb()
+    with line_to(town) as line:
+        line.sendall(begin)
+        try:
+            while sent < 100 * 1024 * 1024:
+                line.sendall(piece)
+                sent += len(piece)
+        except (ConnectionError, TimeoutError):
+            pass
+    assert sent < 16 * 1024 * 1024
+    assert peak_kb() - before < 20_000
+    assert town.client.get("/healthz").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("text", "status", "code"),
+    [
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01", 400, "http_error"),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400, "http_error"),
+        (b"FOO / HTTP/1.1\r\nHost: x\r\n\r\n", 400, "http_error"),
+        (b"GET / HTTP/1.1\r\nHost : x\r\n\r\n", 400, "http_error"),
+        (b"POST / HTTP/1.1\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}", 400, "http_error"),
+        (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400, "http_error"),
+        (b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 200 + b"\r\n", 431, "head_too_large"),
+        (b"GET / HTTP/1.1\r\nA: " + b"b" * 40_000 + b"\r\n\r\n", 431, "head_too_large"),
+        (b"GET /" + b"b" * 40_000 + b" HTTP/1.1\r\n\r\n", 431, "head_too_large"),
+    ],
+)
+def test_request__that_is_no_http_or_too_much_of_it__is_a_problem(
+    town: Town, text: bytes, status: int, code: str
+) -> None:
+    with line_to(town) as line:
+        line.sendall(text)
+        first, body = spoken(line)
+    assert first.startswith(b"HTTP/1.1 %d " % status)
+    assert (body["status"], body["code"], body["type"]) == (
+        *(status, code),
+        f"urn:banyan:problem:{code}",
+    )
+
+
+def test_request__that_never_ends__is_ended(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listening, "HEAD_S", 0.2)
+    monkeypatch.setattr(listening, "BODY_S", 0.2)
+    slow = {
+        "body": head(town, Content_Length="100") + b'{"member": "m',
+        "head": b"POST /v1/issuances HTTP/1.1\r\nHost: gate",
+        "nothing": b"",
+    }
+    lines = {name: line_to(town) for name in slow}
+    try:
+        for name, line in lines.items():
+            line.sendall(slow[name])
+        for name in ("body", "head"):
+            first, body = spoken(lines[name])
+            assert (first[9:12], body["code"]) == (b"408", "request_too_slow"), name
+        assert lines["nothing"].recv(100) == b""
+    finally:
+        for line in lines.values():
+            line.close()
+    # Who waits for an answer is no slow request.
+    held = town.headers() | {"Idempotency-Key": fresh("k"), "Prefer": "wait=1"}
+    body = {"member": town.ada.id, "reference": fresh("r"), "points": 1}
+    assert town.client.post("/v1/issuances", json=body, headers=held).status_code in (200, 202)
+
+
 # ---- values
 
 
@@ -128,6 +228,102 @@ def test_get__nul_in_the_address__is_refused(town: Town, path: str) -> None:
 )
 def test_list__senseless_query__is_refused(town: Town, query: str) -> None:
     refused(town.get(f"/v1/orders?{query}"), 422, "invalid_request")
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        *("limit=5.0", "limit=1_0", "limit=%2B5", "limit=%205", "limit=", "limit=\u0665"),
+        *("limit=5&limit=6", "stat=final", "state=final&State=final"),
+    ],
+)
+def test_list__sloppy_query__is_refused(town: Town, query: str) -> None:
+    """A filter with a slip in its name let everything through."""
+    refused(town.get(f"/v1/orders?{query}"), 422, "invalid_request")
+
+
+def test_get__other_sloppy_queries__are_refused(town: Town) -> None:
+    order = "/v1/orders/ord_" + "0" * 26
+    refused(town.get(f"{order}/return-quote?points=1.0"), 422, "points_invalid")
+    months = "/v1/merchants/me/settlement?from_month="
+    for query in ("2026_11", "202611.0", "202612&to_month=202601"):
+        refused(town.get(months + query), 422, "invalid_request")
+    body = {"member": town.ada.id, "reference": fresh("r"), "points": 1}
+    refused(town.post("/v1/issuances?dry_run=1", body), 422, "invalid_request")
+
+
+@pytest.mark.parametrize("path", ["/v1/issuances", "/v1/members"])
+@pytest.mark.parametrize(
+    "media",
+    [
+        *(None, "", ";", "nonsense", "text/plain", "text/json", "application/jsonx"),
+        *("application/x-www-form-urlencoded", "multipart/form-data; boundary=x"),
+        *("application/json; charset=utf-16", "application/json; charset=latin-1"),
+        "application/json,application/json",
+    ],
+)
+def test_post__a_body_that_does_not_say_that_it_is_json__is_told_so(
+    town: Town, path: str, media: str | None
+) -> None:
+    """`curl -d` says that it is a form; it was told that the body is no object."""
+    headers = town.headers() | {"Idempotency-Key": fresh("k")}
+    if media is not None:
+        headers["Content-Type"] = media
+    body = b'{"external_id": "x"}'
+    answer = town.client.post(path, content=body, headers=headers)
+    refused(answer, 415, "media_type_unsupported")
+    assert answer.headers["accept"] == "application/json"
+
+
+@pytest.mark.parametrize("path", ["/v1/orders/", "/v1/issuances/", "/healthz/", "/v1/"])
+def test_any__a_path_spelled_otherwise__is_not_found_and_leads_nowhere(
+    town: Town, path: str
+) -> None:
+    for method in ("GET", "POST"):
+        headers = town.headers() | {"Host": "evil.example"}
+        refused(town.client.request(method, path, headers=headers), 404, "not_found")
+
+
+@pytest.mark.parametrize(
+    ("path", "code"),
+    [
+        ("/v1/orders/{}", "order_unknown"),
+        ("/v1/members/{}", "member_unknown"),
+        ("/v1/members/{}/balance", "member_unknown"),
+        ("/v1/members/{}/history", "member_unknown"),
+        ("/v1/webhook-endpoints/{}", "webhook_endpoint_unknown"),
+    ],
+)
+def test_get__what_cannot_be_an_id__is_as_unknown_as_an_id_of_nobody(
+    town: Town, path: str, code: str
+) -> None:
+    for text in ("x", "mem_", "ord_" + "Z" * 26, "%D9%A3" * 30, path[4:7] + "_" + "0" * 26):
+        refused(town.get(path.format(text)), 404, code)
+
+
+def test_post__an_unknown_field_named_points__is_no_mistake_in_points(town: Town) -> None:
+    body = {"external_id": fresh("card"), "points": 1}
+    found = refused(town.post("/v1/members", body), 422, "invalid_request")
+    assert "Value error" not in found["detail"]
+
+
+def test_post__broken_json__is_told_where(town: Town) -> None:
+    headers = town.headers() | {"Idempotency-Key": fresh("k"), "Content-Type": "application/json"}
+    answer = town.client.post("/v1/issuances", content=b'{"member":\n "x",}', headers=headers)
+    assert "line 2, column 6" in refused(answer, 400, "body_invalid")["detail"]
+
+
+def test_head__of_health__is_answered_for_load_balancers(town: Town) -> None:
+    for path in ("/healthz", "/readyz"):
+        assert (town.client.head(path).status_code, town.client.head(path).content) == (200, b"")
+
+
+def test_any__of_the_api__is_for_nobodys_cache(town: Town) -> None:
+    body = {"member": town.ada.id, "reference": fresh("r"), "points": 1}
+    hook = town.post("/v1/webhook-endpoints", {"url": "https://shop.example/hook"})
+    asked = [hook, town.post("/v1/issuances", body), town.get("/v1/orders"), town.get("/v1/x")]
+    assert [answer.headers["cache-control"] for answer in asked] == ["no-store"] * 4
+    town.client.delete(f"/v1/webhook-endpoints/{hook.json()['id']}", headers=town.headers())
 
 
 @pytest.mark.parametrize("key", ["k" * 101, "k\u00e9y", "a\tb"])
@@ -214,7 +410,7 @@ def test_post__from_another_site__is_not_helped(town: Town) -> None:
     refused(town.client.post("/v1/issuances", content=body, headers=simple), 401, "unauthenticated")
     with_key = simple | town.headers() | {"Idempotency-Key": fresh("k")}
     answer = town.client.post("/v1/issuances", content=body, headers=with_key)
-    assert answer.status_code == 422
+    refused(answer, 415, "media_type_unsupported")
     for response in (preflight, answer):
         assert not [name for name in response.headers if name.startswith("access-control")]
         assert "set-cookie" not in response.headers
