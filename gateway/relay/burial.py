@@ -204,7 +204,7 @@ def _hopeless(
     waits for ever: who is no member could not be issued to any more.
     """
     cancelled = {o.id for o in inside if o.cancel_asked_at is not None}
-    if isinstance(refusal, causes.FOR_EVER):
+    if isinstance(refusal, (*causes.FOR_EVER, *causes.SPENT)):
         return {o.id for o in inside}
     if patient_since is not None:
         old = {o.id for o in inside if o.accepted_at < patient_since and o.kind != Kind.JOIN}

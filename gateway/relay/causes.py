@@ -18,6 +18,7 @@ from wallet_sdk.refusals import (
     ContractRefused,
     CreditLimitExceeded,
     EpochExpired,
+    ERC20InsufficientBalance,
     IssuingIsPaused,
     MerchantNotActive,
     NotMember,
@@ -43,6 +44,10 @@ PASSING: Final = (CreditLimitExceeded, IssuingIsPaused, MerchantNotActive, NotTi
 """What a deposit, the operator or a new till key mends; it meets all orders of the merchant alike,
 so there is nobody to be told apart."""
 
+SPENT: Final = (ERC20InsufficientBalance,)
+"""The member's points are gone: they expired before the order was mined, or a wallet of the
+member's own spent them. A till does not wait for others to come."""
+
 PASSING_MAX_S: Final = 3 * 86_400
 """But nobody waits for ever: orders that met such a cause fail after so many seconds."""
 
@@ -66,8 +71,12 @@ def culprit(refusal: ContractRefused | None) -> bytes | None:
 
 
 def must_part(connection: Connection, batch: Any, reason: str | None) -> bool:
-    """Whether a rejected batch of issues is to be taken apart now instead of tried again."""
+    """Whether a rejected batch of issues is to be taken apart now, and what spends points that are
+    gone to be ended, instead of tried again.
+    """
     refusal = evidence.refusal_in(reason)
+    if batch.kind in (Kind.REDEEM, Kind.TRANSFER) and isinstance(refusal, SPENT):
+        return bool(batch.tries + 1 >= UNNAMED_TRIES)
     if batch.kind != Kind.ISSUE or refusal is None or isinstance(refusal, PASSING):
         return False
     if batch.order_count == 1 and not isinstance(refusal, BucketFull):

@@ -15,9 +15,11 @@ from sqlalchemy import func, select
 from gateway.codes import BatchState, Kind
 from gateway.model import Merchant, NewMerchant
 from gateway.network import Network, open_network
+from gateway.operator.calls import enqueue
 from gateway.tables import batches, members, merchants
 from indexer import audit
 from tests.gateway.helpers import fresh, serving
+from wallet_sdk.contracts.calls import CLOSE_EPOCH
 from wallet_sdk.deployment import QUARTER_S
 
 FIRST = int(dt.datetime(2024, 1, 1, tzinfo=dt.UTC).timestamp())
@@ -364,11 +366,13 @@ def test_withdraw__of_its_own__is_paid_on_an_owners_nonce(shop: Shop) -> None:
 
 
 def test_reversals__in_later_epochs__go_by_what_is_still_live(shop: Shop) -> None:
-    ada = shop.member()
-    shop.issue(ada, 100)
+    ada, others = shop.member(), (shop.member(), shop.member())
+    for member in (ada, *others):
+        shop.issue(member, 100)
     shop.drain()
     shop.at_epoch(2)
     late = shop.issue(ada, 50)
+    shop.issue(others[1], 100)
     shop.drain()
     redemption = shop.redeem(ada, 130)
     shop.drain()
@@ -377,8 +381,7 @@ def test_reversals__in_later_epochs__go_by_what_is_still_live(shop: Shop) -> Non
     shop.mine()
     found = refused(shop.return_(late, 20), "return_window_over")
     assert found["ended_at"] <= FIRST + 3 * QUARTER_S
-    shop.at_epoch(7)
-    shop.mine()
+    redeemed_as_their_epoch_is_closed(shop, *others)
     # 100 of epoch 1 are gone for good; 30 of epoch 2 live.
     found = refused(shop.refund(redemption, 31), "epoch_expired")
     assert (found["refundable"], found["expired"]) == (30, 100)
@@ -386,6 +389,62 @@ def test_reversals__in_later_epochs__go_by_what_is_still_live(shop: Shop) -> Non
     shop.drain()
     assert shop.points(ada) == {2: 50}
     refused(shop.refund(redemption, 1), "epoch_expired")
+    shop.right()
+
+
+def close(shop: Shop, epoch: int) -> int:
+    """The operator closes the epoch; returns the call's row number."""
+    gateway = shop.network.gateway
+    with gateway.database.write() as connection:
+        return enqueue(
+            connection,
+            sender=gateway.custody.network_addresses()["operator"],
+            to=gateway.deployment.address("Coalition"),
+            data=CLOSE_EPOCH.encode(epoch),
+            label=f"close epoch {epoch}",
+            now=gateway.clock.now(),
+        )
+
+
+def redeemed_as_their_epoch_is_closed(shop: Shop, ben: str, cleo: str) -> None:
+    """Ben and cleo have 100 points each of epoch 1, cleo 100 of epoch 2 as well. What they redeem
+    is signed in the last minute of those of epoch 1, and mined in the block that closes it, before
+    the call and after it.
+    """
+    gateway, chain = shop.network.gateway, shop.network.chain
+    over = FIRST + 6 * QUARTER_S
+    chain.clock.set(over - 60)
+    before = [shop.redeem(ben, 60), shop.redeem(cleo, 60)]
+    gateway.relay.send()
+    call = close(shop, 1)
+    gateway.relay.send()
+    after = shop.redeem(cleo, 10)
+    gateway.relay.send()
+    blocks = chain.head.number
+    chain.clock.set(over)
+    shop.mine()
+    shop.network.advance_mirror()
+    gateway.relay.settle()
+    assert chain.head.number == blocks + 1
+    with gateway.database.read() as connection:
+        query = select(batches.c.state, batches.c.block_number).where(batches.c.id == call)
+        assert tuple(connection.execute(query).one()) == (BatchState.DONE, blocks + 1)
+    # What was signed in an epoch has no effect in the next one, wherever in the block it stands.
+    assert {shop.order(order)["state"] for order in (*before, after)} == {"accepted"}
+    # Signed anew, cleo's is taken out of epoch 2; ben has nothing left, and is not kept waiting
+    # for the deadline.
+    for second in (1, 3, 8, 17, 34, 60, 90):
+        chain.clock.set(over + second)
+        gateway.drain(mine=shop.mine)
+    assert [shop.order(order)["state"] for order in (*before, after)] == [
+        "failed",
+        "final",
+        "final",
+    ]
+    failure = shop.order(before[0])["failure"]
+    assert failure["code"] == "rejected_on_chain"
+    assert "erc20_insufficient_balance" in failure["detail"]
+    assert (shop.points(ben), shop.points(cleo)) == ({}, {2: 30})
     shop.right()
 
 
