@@ -88,7 +88,12 @@ def restore(backup: Path, data: Path) -> Backup:
 
 
 def _copy_database(source: Path, to: Path) -> None:
-    with sqlite3.connect(f"file:{source}?mode=ro", uri=True) as reading:
+    uri = f"{source.absolute().as_uri()}?mode=ro"
+    with sqlite3.connect(uri, uri=True, isolation_level=None) as reading:
+        # One state of the file from the first page to the last, while others write on. Without it
+        # every commit in between lets the copy begin anew, and under load it never ends.
+        reading.execute("BEGIN")
+        reading.execute("SELECT count(*) FROM sqlite_master").fetchone()
         with sqlite3.connect(to) as writing:
             reading.backup(writing, pages=PAGES_A_STEP)
             (said,) = writing.execute("PRAGMA integrity_check").fetchone()

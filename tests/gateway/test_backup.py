@@ -59,6 +59,36 @@ def test_back_up__holds_no_key(small: Path) -> None:
     assert b"k" * 32 not in held
 
 
+def test_back_up__written_to_all_the_while__comes_to_its_end(
+    small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.operator.backup.PAGES_A_STEP", 1)
+    stopping = threading.Event()
+
+    def write() -> None:
+        with sqlite3.connect(small / "orders.db") as book:
+            book.execute("PRAGMA synchronous=OFF")
+            while not stopping.is_set():
+                book.execute("INSERT INTO t VALUES (zeroblob(5000))")
+                book.commit()
+        book.close()
+
+    writer = threading.Thread(target=write)
+    copier = threading.Thread(target=back_up, args=(small, small.parent / "to", NOON), daemon=True)
+    writer.start()
+    try:
+        while (small / "orders.db").stat().st_size < 500_000:
+            pass
+        copier.start()
+        copier.join(20)
+        ended = not copier.is_alive()
+    finally:
+        stopping.set()
+        writer.join()
+        copier.join()
+    assert ended
+
+
 @pytest.mark.parametrize("change", ["flipped", "missing", "manifest"])
 def test_restore__of_a_changed_backup__is_refused(small: Path, change: str) -> None:
     to, data = small.parent / "to", small.parent / "again"
