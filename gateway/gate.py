@@ -148,6 +148,11 @@ class Gate:
         except SQLAlchemyError:
             log.exception("order book and chain could not be compared; it is tried again")
             self._why = "order book and chain cannot be compared: the database does not answer"
+        except Exception:
+            # An answer of a node that cannot be read, for one: the thread goes on, and the door
+            # stays closed meanwhile.
+            log.exception("order book and chain could not be compared; it is tried again")
+            self._why = "order book and chain cannot be compared: the log says why"
 
     def _note(self) -> str:
         told = "the chain holds orders of ours that the order book does not know"

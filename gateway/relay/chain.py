@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from gateway.relay.nodes import Nodes
 from indexer.capabilities import Capabilities
-from wallet_sdk.errors import RpcError
+from wallet_sdk.errors import RpcError, RpcUnavailable
 from wallet_sdk.rpc import Rpc
 from wallet_sdk.types import address_of, from_hex, to_hex
 
@@ -91,8 +91,14 @@ class Chain:
 
     def blocks(self, numbers: Sequence[int]) -> dict[int, Block]:
         """Canonical blocks by number; a missing number has no block (any more)."""
-        answers = self.rpc.batch([("eth_getBlockByNumber", [hex(n), False]) for n in numbers])
-        return {b.number: b for b in (_block(a) for a in answers if a is not None)}
+        method = "eth_getBlockByNumber"
+        answers = self.rpc.batch([(method, [hex(n), False]) for n in numbers])
+        found = {n: _block(a) for n, a in zip(numbers, answers, strict=True) if a is not None}
+        for number, block in found.items():
+            if block.number != number:
+                # Not "there is no such block": that would take back what stands in it.
+                raise RpcUnavailable(method, f"asked for {number}, answered {block.number}")
+        return found
 
     def final_block(self) -> Block | None:
         """The last block that counts as final; None: none yet."""
@@ -135,7 +141,12 @@ class Chain:
 
         A relay of 2,000 issues has 2,000 logs of Points, which nobody here looks at.
         """
-        answers = self.rpc.batch([("eth_getTransactionReceipt", [to_hex(h)]) for h in hashes])
+        method = "eth_getTransactionReceipt"
+        answers = self.rpc.batch([(method, [to_hex(h)]) for h in hashes])
+        for asked, answer in zip(hashes, answers, strict=True):
+            if answer is not None and answer["transactionHash"] != to_hex(asked):
+                # Taken for ours it would end a nonce that no block has used.
+                raise RpcUnavailable(method, "answered for another transaction")
         return [None if answer is None else _receipt(answer, of) for answer in answers]
 
 

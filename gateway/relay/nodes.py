@@ -8,6 +8,7 @@ failure. A node of another chain is never asked again.
 """
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -34,6 +35,9 @@ BEHIND_MAX = 2
 BEHIND_PATIENCE_S = 20.0
 """So long no node need reach the highest block that was decided on; then the chain itself went
 down."""
+
+LOOK_S = 3.0
+"""So long one of several nodes may take to say where it stands, before the others are asked."""
 
 IDENTITY_EVERY_S = 5.0
 """How often a node that is the only one is asked which chain it serves."""
@@ -176,14 +180,23 @@ class Nodes(Rpc):
         awake = [node for node in candidates if node.rests_until <= now]
         heights: dict[int, int] = {}
         failure = None
-        for node in awake or candidates:
-            try:
-                heights[self._nodes.index(node)] = self._look(node, alone=False)
-            except RpcUnavailable as error:
-                failure = error
+        # Who hangs must not keep those waiting who answer; where all are slow, they get their time.
+        asked, patience_s = awake or candidates, LOOK_S
+        while asked and not heights:
+            slow = []
+            for node in asked:
+                began = time.monotonic()
+                try:
+                    height = self._look(node, alone=False, timeout_s=patience_s)
+                    heights[self._nodes.index(node)] = height
+                except RpcUnavailable as error:
+                    failure = error
+                    if patience_s == LOOK_S and time.monotonic() - began >= LOOK_S:
+                        slow.append(node)
+            asked, patience_s = slow, math.inf
         return heights, failure
 
-    def _look(self, node: _Node, *, alone: bool) -> int:
+    def _look(self, node: _Node, *, alone: bool, timeout_s: float = math.inf) -> int:
         """The node's height, its chain checked (-1: the only one, and just looked at).
 
         Raises RpcUnavailable: also where it serves another chain, and is left out from now on.
@@ -195,8 +208,11 @@ class Nodes(Rpc):
             ("eth_getBlockByNumber", ["0x0", False]),
             ("eth_blockNumber", []),
         ]
+        limit_s = None if timeout_s == math.inf else timeout_s
         try:
-            chain_id, first, height = self._ask_one(node, lambda rpc: rpc.batch(questions))
+            chain_id, first, height = self._ask_one(
+                node, lambda rpc: rpc.batch(questions, timeout_s=limit_s)
+            )
             found = int(chain_id, 16), first["hash"], int(height, 16)
         except (RpcError, TypeError, KeyError, ValueError) as error:
             self._rest(node, None)

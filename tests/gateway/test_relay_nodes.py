@@ -4,6 +4,7 @@ reorg, and one of another chain is never asked again.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 from gateway.errors import WrongChain
 from gateway.relay import nodes as nodes_module
 from gateway.relay import reorg
+from gateway.relay.chain import Chain
 from gateway.relay.nodes import Nodes
 from gateway.relay.relay import Relay
 from tests.gateway.node import NodeHouse, open_house
@@ -117,6 +119,44 @@ def test_decision__one_node_five_blocks_behind__is_taken_on_the_other() -> None:
             assert nodes.call("web3_clientVersion") == "up to date"
     assert "web3_clientVersion" not in late.asked
     nodes.close()
+
+
+def test_decision__one_node_hangs__is_taken_on_the_other_soon(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(nodes_module, "LOOK_S", 0.01)
+    nodes, (hanging, _) = several(chain(9), chain(9, name="second"))
+    patience = []
+
+    def hang(request: httpx.Request) -> httpx.Response:
+        patience.append(request.extensions["timeout"]["read"])
+        time.sleep(0.02)
+        raise httpx.ReadTimeout("no answer", request=request)
+
+    hanging.handle_request = hang
+    with nodes.decision():
+        assert nodes.call("web3_clientVersion") == "second"
+    assert patience == [0.01]
+    # The only one that is left gets all the time that there is.
+    nodes._nodes.pop()
+    nodes._nodes.append(nodes._nodes[0])
+    patience.clear()
+    with pytest.raises(RpcUnavailable), nodes.decision():
+        pass
+    assert patience[0] == 0.01
+    assert patience[-1] == nodes._nodes[0].rpc._http.timeout.read
+    nodes.close()
+
+
+def test_blocks__of_another_number_or_transaction__are_no_answer() -> None:
+    def other(call: dict[str, Any]) -> Any:
+        return {"number": "0x7", "hash": GENESIS, "timestamp": "0x1", "transactionHash": GENESIS}
+
+    asked = Chain(Rpc("http://node", transport=Scripted(other)), finality=0)
+    with pytest.raises(RpcUnavailable, match="asked for 6, answered 7"):
+        asked.blocks([6])
+    with pytest.raises(RpcUnavailable, match="another transaction"):
+        asked.receipts([bytes(32)], bytes(20))
 
 
 def test_decision__every_node_behind__waits_and_then_believes_them(
