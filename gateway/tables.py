@@ -196,6 +196,7 @@ orders = Table(
     Column("voids", SmallInteger, nullable=False, server_default="0"),
     # A batch that held it was signed, and ended without effect: it has used its key's day.
     Column("signed_before", Boolean, nullable=False, server_default=false()),
+    # Not written: which failed order one follows is found by the reference (`repository`).
     Column("follows_id", BigInteger),
     # The order that a refund or a return reverses.
     Column("of_id", BigInteger),
@@ -215,6 +216,14 @@ orders = Table(
         unique=True,
         sqlite_where=text("state <> 9"),
         postgresql_where=text("state <> 9"),
+    ),
+    Index(
+        "orders_failed",
+        "merchant_id",
+        "reference",
+        "id",
+        sqlite_where=text("state = 9"),
+        postgresql_where=text("state = 9"),
     ),
     Index(
         "orders_waiting",

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, select
 
 from gateway import cursors, ids
-from gateway.codes import KIND_WORDS, STATE_WORDS, Kind
+from gateway.codes import KIND_WORDS, STATE_WORDS, Kind, State, has
 from gateway.errors import OrderUnknown
 from gateway.tables import batches, members, merchants, orders, refusals
 from wallet_sdk.types import to_hex
@@ -113,6 +113,7 @@ def shown(row: Any) -> dict[str, Any]:
     special = {
         "amount": row.hold if row.kind == Kind.WITHDRAW else None,
         "of": _public(ids.ORDER, row.of_order),
+        "follows": _public(ids.ORDER, row.follows),
         "shortfall": row.shortfall,
         "cancel_asked_at": row.cancel_asked_at,
     }
@@ -136,7 +137,21 @@ def shown(row: Any) -> dict[str, Any]:
 def shown_query() -> Select[Any]:
     """What `shown` reads of each order."""
     sender, receiver = members.alias("sender"), members.alias("receiver")
-    reversed_ = orders.alias("reversed")
+    reversed_, failed = orders.alias("reversed"), orders.alias("failed")
+    # The newest that failed under the same reference before this one came.
+    follows = (
+        select(failed.c.public_id)
+        .where(
+            failed.c.merchant_id == orders.c.merchant_id,
+            failed.c.reference == orders.c.reference,
+            failed.c.id < orders.c.id,
+            has(failed.c.state, State.FAILED),
+        )
+        .order_by(failed.c.id.desc())
+        .limit(1)
+        .correlate(orders)
+        .scalar_subquery()
+    )
     return (
         select(
             orders,
@@ -144,6 +159,7 @@ def shown_query() -> Select[Any]:
             sender.c.public_id.label("member"),
             receiver.c.public_id.label("to_member"),
             reversed_.c.public_id.label("of_order"),
+            follows.label("follows"),
             batches.c.tx_hash,
             batches.c.block_number,
         )

@@ -232,6 +232,9 @@ class OrderBody(BaseModel):
     block: int | None = None
     amount: int | None = Field(None, description="Of a withdrawal, units of the asset.")
     of: str | None = Field(None, description="The order that a refund or a return reverses.")
+    follows: str | None = Field(
+        None, description="The order that failed under this reference before."
+    )
     shortfall: int | None = Field(
         None, description="Of a return: points that were missing; the till keeps their worth."
     )

@@ -292,7 +292,11 @@ def test_cancel__before_signing__fails_at_once_and_frees_the_reference(shop: Sho
     assert "no signature" in answer.json()["failure"]["detail"]
     assert shop.position() >= 0
     refused(shop.post(f"/v1/orders/{order}/cancel"), "order_not_cancellable")
-    assert shop.post("/v1/issuances", body).status_code == 202
+    again = shop.post("/v1/issuances", body)
+    assert again.status_code == 202
+    # Which order it comes in place of is told, and of whom nothing came before is not.
+    assert shop.get(f"/v1/orders/{again.json()['id']}").json()["follows"] == order
+    assert "follows" not in shop.get(f"/v1/orders/{order}").json()
     shop.drain()
     assert shop.points(ada) == {1: 40}
 

@@ -9,6 +9,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from gateway.codes import State
 from gateway.database import Database
+from gateway.orders.repository import shown_query
 from gateway.relay.waiting import WAITING_ISSUES, WAITING_OF_MEMBERS, WAITING_SELDOM
 from gateway.tables import orders
 
@@ -51,3 +52,19 @@ def test_scan__for_waiting_orders__reads_the_index_of_what_waits(database: Datab
             plan = " ".join(map(str, connection.execute(text(explain + str(wording)))))
             assert "orders_waiting" in plan
             assert "orders_by_member" not in plan
+
+
+def test_order__that_failed_before_it__is_found_in_the_index_of_what_failed(
+    database: Database,
+) -> None:
+    with database.write() as connection:
+        fill(connection)
+        name = connection.dialect.name
+        dialect = sqlite.dialect() if name == "sqlite" else postgresql.dialect()
+        if name == "postgresql":
+            connection.execute(text("ANALYZE orders"))
+        query = shown_query().where(orders.c.id == 7)
+        wording = query.compile(dialect=dialect, compile_kwargs={"literal_binds": True})
+        explain = "EXPLAIN QUERY PLAN " if name == "sqlite" else "EXPLAIN "
+        plan = " ".join(map(str, connection.execute(text(explain + str(wording)))))
+        assert "orders_failed" in plan

@@ -61,7 +61,8 @@ class Order:
 
     `transaction` and `block` say where it took effect, once it is included. `of` is the order that
     a refund or a return reverses, `shortfall` a return's missing points, `amount` a withdrawal's
-    money; `cancel_asked_at` is set while its nonce is being used up.
+    money; `cancel_asked_at` is set while its nonce is being used up; `follows` is the order that
+    failed under this reference before.
     """
 
     id: str
@@ -80,6 +81,7 @@ class Order:
     shortfall: Points | None = None
     amount: Money | None = None
     cancel_asked_at: Seconds | None = None
+    follows: str | None = None
 
     @property
     def is_settled(self) -> bool:
@@ -107,6 +109,7 @@ class Order:
             shortfall=body.get("shortfall"),
             amount=body.get("amount"),
             cancel_asked_at=body.get("cancel_asked_at"),
+            follows=body.get("follows"),
         )
 
 
