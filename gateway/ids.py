@@ -36,6 +36,8 @@ _UNKNOWN: Final[dict[str, tuple[type[NotFound], str]]] = {
 _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 # Two characters a lookup: a bulk answer encodes 10,000 ids.
 _PAIRS: Final = [a + b for a in _ALPHABET for b in _ALPHABET]
+# Members come again and again, orders seldom: 5 MB at most for either way.
+REMEMBERED_MAX: Final = 16_384
 # Crockford's digits as those of `int(text, 32)`; what is none of them becomes a mark that is
 # refused there.
 _DIGITS: Final = "".join(
@@ -68,12 +70,12 @@ def encode(prefix: str, raw: bytes) -> str:
     return _head(prefix, number >> 20) + _PAIRS[number >> 10 & 1023] + _PAIRS[number & 1023]
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=REMEMBERED_MAX)
 def _head(prefix: str, upper: int) -> str:
     return prefix + "".join([_PAIRS[upper >> shift & 1023] for shift in range(100, -1, -10)])
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=REMEMBERED_MAX)
 def decode(prefix: str, text: str) -> bytes:
     """The 16 bytes of a public id. Raises NotFound, as an id that nobody has: what cannot be an id
     names nothing.

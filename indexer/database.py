@@ -22,8 +22,11 @@ from wallet_sdk.errors import InputInvalid
 
 SCHEMA: Final = "mirror"
 _BUSY_TIMEOUT_MS: Final = 30_000
-_CACHE_KB: Final = 16_384
-"""SQLite's page cache for each connection; more made nothing quicker and counts as our memory."""
+CACHE_KB: Final = 16_384
+"""SQLite's page cache for each connection of an indexer; more made nothing quicker and counts as
+our memory."""
+READER_CACHE_KB: Final = 2_048
+"""And of those that only ask, and are many: a commit of the indexer's empties them all."""
 _WAL_PAGES: Final = 16_000
 """Pages (4 KB) in the log before a commit moves them to the file by itself: a backfill writes the
 same pages of an index again and again, and only the last of them goes to the file. At the head the
@@ -65,17 +68,18 @@ def is_postgres(bind: Connection | Engine) -> bool:
     return bind.dialect.name == "postgresql"
 
 
-def open_mirror(url: str | URL, *, create: bool = True) -> Engine:
+def open_mirror(url: str | URL, *, create: bool = True, cache_kb: int = CACHE_KB) -> Engine:
     """An engine on the mirror at `url` (`sqlite:///file` or `postgresql://...`).
 
     With `create`, missing tables are made, and tables of another schema version are dropped and
-    made anew, empty. Readers see one consistent state for the length of a transaction.
+    made anew, empty. Readers see one consistent state for the length of a transaction. `cache_kb`
+    is what each connection to a file keeps of it.
     """
     parsed = make_url(url)
     if parsed.get_backend_name() == "postgresql":
         engine = _open_postgres(parsed)
     elif parsed.get_backend_name() == "sqlite":
-        engine = _open_sqlite(parsed)
+        engine = _open_sqlite(parsed, cache_kb)
     else:
         raise ValueError(f"the mirror lives in SQLite or PostgreSQL, not {parsed.drivername}")
     if create:
@@ -96,7 +100,7 @@ def _open_postgres(url: URL) -> Engine:
     )
 
 
-def _open_sqlite(url: URL) -> Engine:
+def _open_sqlite(url: URL, cache_kb: int) -> Engine:
     engine = sa.create_engine(
         url.set(drivername="sqlite+pysqlite"),
         connect_args={"timeout": _BUSY_TIMEOUT_MS / 1000, "check_same_thread": False},
@@ -110,7 +114,7 @@ def _open_sqlite(url: URL) -> Engine:
         connection.isolation_level = None
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
-        connection.execute(f"PRAGMA cache_size = -{_CACHE_KB}")
+        connection.execute(f"PRAGMA cache_size = -{cache_kb}")
         connection.execute("PRAGMA temp_store = MEMORY")
         connection.execute(f"PRAGMA wal_autocheckpoint = {_WAL_PAGES}")
 

@@ -120,16 +120,22 @@ class AcceptWriter:
 
     def _run(self) -> None:
         company = 1
-        while True:
-            first = self._queue.get()
-            if first is None:
-                return
-            group, ended = self._gather(first, company)
-            # Forgotten by halves: groups differ, but whoever is alone again soon stops waiting.
-            company = max(len(group), company // 2)
-            self._accept(group)
-            if ended:
-                return
+        while company:
+            company = self._turn(company)
+
+    def _turn(self, company: int) -> int:
+        """One group. Returns how many the next one waits for; 0: it was the last.
+
+        A function of its own: its names end with it, so that no thread that waits for the next
+        request holds the last one, ten thousand lines at most.
+        """
+        first = self._queue.get()
+        if first is None:
+            return 0
+        group, ended = self._gather(first, company)
+        self._accept(group)
+        # Forgotten by halves: groups differ, but whoever is alone again soon stops waiting.
+        return 0 if ended else max(len(group), company // 2)
 
     def _gather(self, first: _Waiting, company: int) -> tuple[list[_Waiting], bool]:
         """What waits already; more is waited for until the group is as large as the largest of

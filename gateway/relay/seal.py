@@ -20,16 +20,8 @@ from gateway.codes import BatchState, Kind, State, lives
 from gateway.custody import Custody
 from gateway.database import Database
 from gateway.orders.known import parts
-from gateway.relay import causes, gas, tell
+from gateway.relay import causes, gas, tell, waiting
 from gateway.relay.signing import HeldBack, Signing
-from gateway.relay.waiting import (
-    NONCE_REACH,
-    ORDERS_MAX,
-    SELDOM_MAX,
-    WAITING_ISSUES,
-    WAITING_OF_MEMBERS,
-    WAITING_SELDOM,
-)
 from gateway.statements import Change
 from gateway.tables import batches, members, merchants, orders
 from wallet_sdk.deployment import Deployment
@@ -95,11 +87,11 @@ class Sealer:
         points_max = self._custody.issue_points_max(now)
         with self._database.write() as connection:
             self._database.lock_name(connection, "sealing")
-            issues = connection.execute(WAITING_ISSUES).all()
-            of_members = connection.execute(WAITING_OF_MEMBERS).all()
+            issues = connection.execute(waiting.WAITING_ISSUES).all()
+            of_members = connection.execute(waiting.WAITING_OF_MEMBERS).all()
             new = self._issue_batches(connection, issues, points_max, now)
             new += self._member_batches(connection, of_members, now)
-            seldom = connection.execute(WAITING_SELDOM).all()
+            seldom = connection.execute(waiting.WAITING_SELDOM).all()
             new += self._seldom_batches(connection, seldom, now)
             if not new:
                 return False
@@ -107,7 +99,11 @@ class Sealer:
             new.sort(key=lambda batch: batch.order_ids[0])
             self._store(connection, new, now)
             faults.point("seal.before_commit")
-        return ORDERS_MAX in (len(issues), len(of_members)) or len(seldom) == SELDOM_MAX
+        return (
+            len(issues) == waiting.ISSUES_MAX
+            or len(of_members) == waiting.ORDERS_MAX
+            or len(seldom) == waiting.SELDOM_MAX
+        )
 
     def _store(self, connection: Connection, new: Sequence[_NewBatch], now: int) -> None:
         statement = insert(batches).returning(batches.c.id, sort_by_parameter_order=True)
@@ -127,12 +123,12 @@ class Sealer:
         _TAKE(connection, alone)
 
     def _issue_batches(
-        self, connection: Connection, waiting: Sequence[Any], points_max: int | None, now: int
+        self, connection: Connection, found: Sequence[Any], points_max: int | None, now: int
     ) -> list[_NewBatch]:
         by_merchant: defaultdict[int, defaultdict[int, list[tuple[int, int]]]] = defaultdict(
             lambda: defaultdict(list)
         )
-        for row in waiting:
+        for row in found:
             # Orders whose batches died do not drag fresh ones down with them.
             by_merchant[row.merchant_id][row.voids].append((row.id, row.points))
         new: list[_NewBatch] = []
@@ -155,12 +151,12 @@ class Sealer:
         return new
 
     def _seldom_batches(
-        self, connection: Connection, waiting: Sequence[Any], now: int
+        self, connection: Connection, found: Sequence[Any], now: int
     ) -> list[_NewBatch]:
         """One order a batch: refunds and returns by the till, withdrawals by the owner."""
         new: list[_NewBatch] = []
         c = merchants.c
-        for order in waiting:
+        for order in found:
             kind = Kind(order.kind)
             by_owner = kind is Kind.WITHDRAW
             signer, nonce = (
@@ -177,10 +173,10 @@ class Sealer:
         return new
 
     def _member_batches(
-        self, connection: Connection, waiting: Sequence[Any], now: int
+        self, connection: Connection, found: Sequence[Any], now: int
     ) -> list[_NewBatch]:
         by_member: defaultdict[int, list[Any]] = defaultdict(list)
-        for row in waiting:
+        for row in found:
             by_member[row.member_id].append(row)
         new: list[_NewBatch] = []
         c = members.c
@@ -282,7 +278,7 @@ def free_nonces(highest: int, live: set[int], wanted: int) -> list[int]:
     below it one by one: a nonce must not outrun the lowest live one by more than that.
     """
     lowest = min(live, default=highest + 1)
-    last = min(highest + NONCE_REACH, lowest + NONCE_REACH - 1)
+    last = min(highest + waiting.NONCE_REACH, lowest + waiting.NONCE_REACH - 1)
     return [n for n in range(highest + 1, last + 1) if n not in live][:wanted]
 
 

@@ -1,9 +1,11 @@
 """An open batch as a signed order: rows in, wire out. Knows no state but that of its rows."""
 
 import logging
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import Any
 
 from sqlalchemy import Connection, select
@@ -50,8 +52,11 @@ REFUSED_AGAIN_S = 60
 SILENT_AGAIN_S = 5
 SILENT_MAX = 3
 
-# Batches signed between two commits: at most 120,000 entries' worth of memory, usually far less.
+# Batches signed between two commits.
 BATCHES_MAX = 200
+# Orders in them: ten full batches of issues, some megabytes. A relay that catches up with a hundred
+# thousand does so in portions, since the largest of them is what the process keeps of memory.
+PORTION_ORDERS_MAX = 6_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +110,7 @@ class Signing:
                 .order_by(batches.c.id)
                 .limit(BATCHES_MAX)
             ).all()
+            open_batches = portion(open_batches)
             inside = self._orders(connection, [batch.id for batch in open_batches])
         if not open_batches:
             return [], []
@@ -284,3 +290,11 @@ class Signing:
 
 def _held(batch: Any, error: GatewayError, until: int) -> HeldBack:
     return HeldBack(batch.id, f"{error.code}: {error.message}", until)
+
+
+def portion(open_batches: Sequence[Any]) -> Sequence[Any]:
+    """As many of these, from the first on, as hold PORTION_ORDERS_MAX orders together; one at
+    least.
+    """
+    orders_so_far = list(accumulate(batch.order_count for batch in open_batches))
+    return open_batches[: max(1, bisect_right(orders_so_far, PORTION_ORDERS_MAX))]

@@ -7,6 +7,8 @@ from gateway.tables import orders
 
 # One scan takes at most this many orders: a transaction of well under a second.
 ORDERS_MAX = 20_000
+# Of issues, ten full batches: a merchant's next step then leaves no half-full one behind.
+ISSUES_MAX = 6_000
 
 # Refunds, returns and withdrawals opened in one step; each takes a nonce of its merchant.
 SELDOM = (Kind.REFUND, Kind.RETURN, Kind.WITHDRAW)
@@ -20,7 +22,7 @@ WAITING_ISSUES = (
     select(orders.c.id, orders.c.merchant_id, orders.c.points, orders.c.voids)
     .where(has(orders.c.state, State.ACCEPTED), has(orders.c.kind, Kind.ISSUE))
     .order_by(orders.c.id)
-    .limit(ORDERS_MAX)
+    .limit(ISSUES_MAX)
 )
 
 

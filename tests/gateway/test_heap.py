@@ -3,6 +3,7 @@
 import gc
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -33,6 +34,23 @@ for thread in threads:
 for thread in threads:
     thread.join()
 print(resident() - before)
+"""
+
+
+KEPT_BETWEEN_PIECES = """
+from gateway import heap
+
+def resident() -> int:
+    return int(open("/proc/self/statm").read().split()[1]) * 4
+
+heap.bound()
+# Rows of a bulk, each beside something that stays.
+rows = [(bytes(20_000), bytes(600)) for _ in range(2_000)]
+kept = [small for _, small in rows]
+del rows
+before = resident()
+heap.trim()
+print(before - resident())
 """
 
 
@@ -68,3 +86,17 @@ def test_bound__large_pieces_freed_by_threads__go_back_to_the_system() -> None:
         return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
     assert kept_kb("bounded") < min(kept_kb("free") / 2, 6_000)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc's allocator")
+def test_trim__freed_between_pieces_that_stay__goes_back_to_the_system() -> None:
+    command = [sys.executable, "-c", KEPT_BETWEEN_PIECES]
+    found = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    # Forty megabytes were freed; whole pages of them go.
+    assert int(found) > 25_000
+
+
+def test_settle__more_than_once__has_one_thread_that_gives_back(collector: None) -> None:
+    heap.settle()
+    heap.settle()
+    assert [t.name for t in threading.enumerate()].count("heap") <= 1

@@ -156,7 +156,7 @@ def test_accept__out_of_file_handles__refuses_and_goes_on_when_there_are_some(
     taken: list[int] = []
     with sqlite_house(tmp_path) as house:
         ask(house, "before")
-        house.database.engine.dispose()  # so that a file has to be opened
+        house.database.close()  # so that a file has to be opened
         try:
             resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) + 8, hard))
             with suppress(OSError):
