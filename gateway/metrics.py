@@ -136,12 +136,12 @@ class _OrderBook(Collector):
 
     def _webhooks(self) -> Iterable[Metric]:
         with self._gateway.database.read() as connection:
-            count, oldest = queue.waiting(connection)
+            count, oldest = queue.waiting(connection, int(time.time()))
         yield _gauge("banyan_webhooks_waiting", "Events that a receiver has not taken yet.", count)
         overdue = 0 if oldest is None else max(time.time() - oldest, 0)
         yield _gauge(
             "banyan_webhooks_overdue_seconds",
-            "How long the oldest of those whose time has come has waited.",
+            "How long the oldest that is due to an end point in good health has waited.",
             overdue,
         )
 

@@ -19,7 +19,7 @@ from sqlalchemy import Engine
 from gateway import soundness
 from gateway.app import make_app
 from gateway.custody import Custody
-from gateway.database import Database
+from gateway.database import WRITER_CACHE_KB, Database
 from gateway.embedded import EmbeddedChain, MinedBlock
 from gateway.operator.deploy import ensure_deployment
 from gateway.relay.chain import Chain
@@ -27,7 +27,7 @@ from gateway.relay.fees import FeePolicy
 from gateway.service import Gateway, open_custody
 from gateway.settings import Settings
 from gateway.web.router import pages_router
-from indexer.database import open_mirror
+from indexer.database import READER_CACHE_KB, open_mirror
 from indexer.errors import SourceContradicts
 from indexer.sync import Indexer
 from wallet_sdk.deployment import QUARTER_S, Actors, Deployment, DeploymentParams
@@ -139,9 +139,8 @@ def open_network(
         chain.clock.set(first_time)
         deployment = _deployment(chain, rpc, database, custody, settings)
         chain.clock.set(None)
-        mirror = open_mirror(settings.mirror_dsn)
-        stack.callback(mirror.dispose)
-        indexer = Indexer(rpc, deployment, mirror)
+        written, mirror = _mirror(stack, settings)
+        indexer = Indexer(rpc, deployment, written)
         advance = _Advance(indexer)
         gateway = Gateway(
             _for_one_machine(settings),
@@ -162,11 +161,21 @@ def open_network(
         return Network(chain, deployment, gateway, indexer, mirror, app, advance, stack.pop_all())
 
 
+def _mirror(stack: ExitStack, settings: Settings) -> tuple[Engine, Engine]:
+    """The mirror twice: for the indexer that writes it, and for all who ask."""
+    written = open_mirror(settings.mirror_dsn, cache_kb=WRITER_CACHE_KB)
+    stack.callback(written.dispose)
+    asked = open_mirror(settings.mirror_dsn, create=False, cache_kb=READER_CACHE_KB)
+    stack.callback(asked.dispose)
+    return written, asked
+
+
 def _for_one_machine(settings: Settings) -> Settings:
     """A chain without fees whose blocks are final, and developers' receivers on this machine."""
     targets = settings.webhook_targets or "loopback"
     fixed = {"fee_cap_wei": 0, "finality": "finalized", "webhook_targets": targets}
-    return settings.model_copy(update=fixed)
+    # SQLite has one writing process, which is this one.
+    return settings.model_copy(update={**fixed, "webhook_delivery": "here"})
 
 
 def _deployment(

@@ -1,7 +1,7 @@
 """A gateway process on a chain and databases of its own: the way of production.
 
 Several such processes share one PostgreSQL order book; any of them may relay, and some may do
-nothing else. The mirror is filled by `banyan index run` elsewhere.
+nothing else, or only deliver webhooks. The mirror is filled by `banyan index run` elsewhere.
 """
 
 import logging
@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from fastapi import FastAPI
+from sqlalchemy import make_url
 
 from gateway.app import make_app
 from gateway.clock import WallClock
@@ -17,7 +18,10 @@ from gateway.relay.nodes import Nodes
 from gateway.service import Gateway, open_custody
 from gateway.settings import Settings
 from gateway.web.router import pages_router
-from indexer.database import open_mirror
+from gateway.webhooks.delivery import Deliverer
+from gateway.webhooks.targets import TargetRules
+from gateway.webhooks.transport import Line
+from indexer.database import READER_CACHE_KB, open_mirror
 from wallet_sdk.contracts import Deployment, Network
 from wallet_sdk.errors import RpcUnavailable
 from wallet_sdk.rpc import Rpc
@@ -48,6 +52,28 @@ def open_relay(settings: Settings, rpc_url: str) -> Iterator[Gateway]:
     with _gateway(settings, rpc_url) as gateway:
         gateway.start()
         yield gateway
+
+
+@contextmanager
+def open_deliverer(settings: Settings) -> Iterator[Deliverer]:
+    """A process that only delivers webhooks; others share the work, each event is one's at a time.
+    Opens the order book and the keys, no chain and no mirror.
+
+    Raises InvalidRequest: the order book is a file, which one process writes.
+    """
+    with ExitStack() as stack:
+        if make_url(settings.orders_dsn).get_backend_name() == "sqlite":
+            raise InvalidRequest(
+                "an order book in SQLite is written by one process, and that one delivers; a "
+                "process for webhooks needs PostgreSQL (BANYAN_ORDERS_URL)"
+            )
+        database, custody = open_custody(settings)
+        stack.callback(database.close)
+        rules = TargetRules.named(settings.webhook_targets)
+        deliverer = Deliverer(database, custody, lambda: Line(rules))
+        deliverer.start()
+        stack.callback(deliverer.stop)
+        yield deliverer
 
 
 def nodes_of(urls: str, deployment: Deployment) -> Nodes:
@@ -87,7 +113,7 @@ def _gateway(settings: Settings, rpc_url: str, *, match: bool = True) -> Iterato
         database, custody = open_custody(settings)
         stack.callback(database.close)
         # Tables of the mirror are the indexer's to make: a gateway of another version must not.
-        mirror = open_mirror(settings.mirror_dsn, create=False)
+        mirror = open_mirror(settings.mirror_dsn, create=False, cache_kb=READER_CACHE_KB)
         stack.callback(mirror.dispose)
         gateway = Gateway(
             settings,

@@ -270,6 +270,10 @@ class Settings(FromEnvironment):
             "public."
         ),
     )
+    webhook_delivery: Literal["here", "apart"] = Field(
+        default="here",
+        description="`here`: who relays delivers webhooks. `apart`: `banyan webhooks run` alone.",
+    )
 
     @property
     def orders_dsn(self) -> str:

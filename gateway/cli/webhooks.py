@@ -1,6 +1,9 @@
 """`banyan webhooks`: who is told, what waits, and telling again what was missed."""
 
 import secrets
+import signal
+import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,11 +13,14 @@ from typing import Annotated
 
 import typer
 
+from gateway import heap
 from gateway.cli.common import DataOption, JsonOption, settings_of
 from gateway.clock import WallClock
 from gateway.database import Database, current_revision, head_revision
 from gateway.errors import InvalidRequest, NotReady
 from gateway.idempotency import Asked, Once
+from gateway.observe import logs
+from gateway.production import open_deliverer
 from gateway.webhooks import events, repository
 from gateway.webhooks.again import Again
 from indexer.cli.output import answer, failing
@@ -22,7 +28,7 @@ from indexer.cli.output import answer, failing
 app = typer.Typer(
     no_args_is_help=True,
     help="Webhooks of a network, running or not: only the order book is opened. What is put before "
-    "an end point is delivered by the running gateway, or by the next one.",
+    "an end point is delivered by the process that runs for it, or by the next one.",
 )
 
 ACTOR = "banyan webhooks"
@@ -34,6 +40,29 @@ class Only(StrEnum):
     FAILED = "failed"
     MISSING = "missing"
     ALL = "all"
+
+
+@app.command("run")
+def run(data: DataOption = None, as_json: JsonOption = False) -> None:
+    """Delivers webhooks until SIGTERM; answers no requests and relays nothing.
+
+    For gateways with BANYAN_WEBHOOK_DELIVERY=apart, which then spend no time on it. Any number of
+    these share one PostgreSQL; an event is one's at a time by a lease, and when a process dies
+    another sends what it held a minute later. A graceful stop waits five seconds for attempts under
+    way and gives the rest back at once.
+    """
+    heap.bound()
+    with failing(as_json):
+        settings = settings_of(data)
+        logs.configure(settings)
+        stopping = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stopping.set())
+        with open_deliverer(settings):
+            heap.settle()
+            answer({"delivering_to": settings.webhook_targets or "public"}, as_json)
+            sys.stdout.flush()
+            stopping.wait()
 
 
 @app.command("list")

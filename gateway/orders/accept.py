@@ -118,9 +118,13 @@ def _write(connection: Connection, known: Known, rows: Rows, now: int) -> None:
     _KEYS(connection, rows.keys)
     if rows.orders:
         _ORDERS(connection, rows.orders)
-        heard = [o["public_id"] for o in rows.orders if known.hears(o["merchant_id"])]
+        heard = {
+            order["public_id"]: order["merchant_id"]
+            for order in rows.orders
+            if known.hears(order["merchant_id"])
+        }
         if heard:
-            outbox.write_by_public_id(connection, Event.ACCEPTED, heard, now)
+            outbox.write_first(connection, Event.ACCEPTED, heard, now)
     _REFUSALS(connection, rows.refusals)
     for change, holds in ((_ADD_MONEY, known.held_money), (_ADD_POINTS, known.held_points)):
         change(connection, [{"row_id": k, "amount": v} for k, v in sorted(holds.items()) if v])

@@ -21,6 +21,7 @@ def move(
     statement = update(orders).where(which).values(changed_at=now, **values)
     if not outbox.is_anyone_listening(connection):
         return connection.execute(statement).rowcount
-    moved = connection.execute(statement.returning(orders.c.id)).scalars().all()
-    outbox.write(connection, event, sorted(moved), now)
+    rows = connection.execute(statement.returning(orders.c.id, orders.c.merchant_id)).all()
+    moved = [(row.id, row.merchant_id) for row in rows]
+    outbox.write(connection, event, moved, now)
     return len(moved)

@@ -86,9 +86,9 @@ class Reversals:
         """Inserts an accepted order."""
         self._connection.execute(insert(orders), row)
 
-    def tell(self, raw_id: bytes) -> None:
+    def tell(self, raw_id: bytes, merchant: int) -> None:
         """The order's webhook event, in the same transaction."""
-        outbox.write_by_public_id(self._connection, Event.ACCEPTED, [raw_id], self._now)
+        outbox.write_first(self._connection, Event.ACCEPTED, {raw_id: merchant}, self._now)
 
     # ---- refunds
 

@@ -79,7 +79,7 @@ def accept_line(
         }
     )
     if known.hears(merchant.id):
-        known.reversals.tell(raw_id)
+        known.reversals.tell(raw_id, merchant.id)
     return Accepted(id=order_id, reference=line.reference, points=decided.points, accepted_at=now)
 
 

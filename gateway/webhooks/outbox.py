@@ -5,22 +5,52 @@ rows on, delivery is a matter of scanning; a crash after the commit loses nothin
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import BindParameter, Connection, bindparam, func, select
 
 from gateway import ids
 from gateway.clock import WallClock
 from gateway.codes import DeliveryState, EndpointState, has
 from gateway.orders import repository
 from gateway.orders.known import parts
+from gateway.statements import KEYS, Insert, Lookup
 from gateway.tables import orders, webhook_deliveries, webhook_endpoints, webhook_events
 from gateway.webhooks.events import Event, payload
 
 WALL = WallClock()
 NETWORK: Final = 0
 """The operator, as an owner of end points."""
+
+_KEYS: Final[BindParameter[Any]] = bindparam(KEYS, expanding=True)
+_BY_NUMBER = Lookup(repository.shown_query().where(orders.c.id.in_(_KEYS)).order_by(orders.c.id))
+_BY_PUBLIC_ID = Lookup(
+    repository.shown_query().where(orders.c.public_id.in_(_KEYS)).order_by(orders.c.id)
+)
+_LISTENERS = Lookup(
+    select(webhook_endpoints.c.merchant_id, webhook_endpoints.c.id, webhook_endpoints.c.events)
+    .where(
+        webhook_endpoints.c.merchant_id.in_(_KEYS),
+        has(webhook_endpoints.c.state, EndpointState.ACTIVE),
+    )
+    .order_by(webhook_endpoints.c.id)
+)
+_SEQUENCES = Lookup(
+    select(webhook_events.c.order_id, func.max(webhook_events.c.sequence))
+    .where(webhook_events.c.order_id.in_(_KEYS))
+    .group_by(webhook_events.c.order_id)
+)
+_NUMBERS = Lookup(
+    select(webhook_events.c.public_id, webhook_events.c.id).where(
+        webhook_events.c.public_id.in_(_KEYS)
+    )
+)
+_EVENTS = Insert(
+    webhook_events,
+    *("public_id", "merchant_id", "order_id", "sequence", "event", "payload", "created_at"),
+)
+_DELIVERIES = Insert(webhook_deliveries, "endpoint_id", "event_id", "state", "due_at")
 
 
 def is_anyone_listening(connection: Connection) -> bool:
@@ -30,35 +60,42 @@ def is_anyone_listening(connection: Connection) -> bool:
     return connection.execute(query).first() is not None
 
 
-def write(connection: Connection, event: Event, order_ids: Sequence[int], now: int) -> int:
-    """The event of each of these orders (row numbers), as the rows stand in this transaction.
+def write(
+    connection: Connection, event: Event, moved: Sequence[tuple[int, int | None]], now: int
+) -> int:
+    """The event of each of these orders (row number, its merchant's), as the rows stand in this
+    transaction. Only orders that somebody hears of are read. Returns how many events were written.
 
     The caller has changed the rows in this transaction, so their locks keep the sequence of each
-    order without gaps and without doubles. Returns how many events were written.
+    order without gaps and without doubles.
     """
-    written = 0
-    for part in parts(order_ids):
-        query = repository.shown_query().where(orders.c.id.in_(part)).order_by(orders.c.id)
-        written += _write(connection, event, connection.execute(query).all(), now)
-    return written
+    listeners = _listeners(connection, event, {merchant for _, merchant in moved})
+    heard = sorted(number for number, merchant in moved if merchant in listeners)
+    # In pieces: a block may hold ten thousand orders, and each is its payload here.
+    for part in parts(heard):
+        last = {row[0]: row[1] for row in _SEQUENCES(connection, part)}
+        _write(connection, event, _BY_NUMBER(connection, part), listeners, last, now)
+    return len(heard)
 
 
-def write_by_public_id(
-    connection: Connection, event: Event, public_ids: Sequence[bytes], now: int
+def write_first(
+    connection: Connection, event: Event, new: Mapping[bytes, int | None], now: int
 ) -> int:
-    """As `write`, for orders just inserted, whose row numbers nobody has asked for."""
-    written = 0
-    for part in parts(public_ids):
-        query = repository.shown_query().where(orders.c.public_id.in_(part)).order_by(orders.c.id)
-        written += _write(connection, event, connection.execute(query).all(), now)
-    return written
+    """As `write`, for orders that this transaction has inserted, and whose row numbers nobody has
+    asked for: public id -> merchant. Nothing has been told of them yet.
+    """
+    listeners = _listeners(connection, event, set(new.values()))
+    heard = [public_id for public_id, merchant in new.items() if merchant in listeners]
+    for part in parts(heard):
+        _write(connection, event, _BY_PUBLIC_ID(connection, part), listeners, {}, now)
+    return len(heard)
 
 
 def tell_network(
     connection: Connection, event: Event, told: Sequence[dict[str, Any]], now: int
 ) -> None:
     """The event to the operator's end points, once for each of the payloads' `data`."""
-    listeners = _listeners(connection, event, [NETWORK])[NETWORK]
+    listeners = _listeners(connection, event, {NETWORK}).get(NETWORK)
     if not listeners or not told:
         return
     rows = [
@@ -76,69 +113,53 @@ def tell_network(
     _store(connection, rows, [listeners] * len(rows))
 
 
-def _write(connection: Connection, event: Event, rows: Sequence[Any], now: int) -> int:
-    listeners = _listeners(connection, event, sorted({row.merchant_id for row in rows}))
-    heard = [row for row in rows if row.merchant_id in listeners]
-    if not heard:
-        return 0
-    last = _sequences(connection, [row.id for row in heard])
+def _write(
+    connection: Connection,
+    event: Event,
+    rows: Sequence[Any],
+    listeners: Mapping[int, Sequence[int]],
+    last: Mapping[int, int],
+    now: int,
+) -> None:
     new = [
         _event_row(event, row, raw_id, last.get(row.id, 0) + 1, now)
-        for row, raw_id in zip(heard, ids.new_ids(len(heard), now), strict=True)
+        for row, raw_id in zip(rows, ids.new_ids(len(rows), now), strict=True)
     ]
-    _store(connection, new, [listeners[row.merchant_id] for row in heard])
-    return len(heard)
+    _store(connection, new, [listeners[row.merchant_id] for row in rows])
 
 
 def _store(
     connection: Connection, new: Sequence[dict[str, Any]], listeners: Sequence[Sequence[int]]
 ) -> None:
     """Event rows, and a delivery of each to every one of its end points (row numbers)."""
-    statement = insert(webhook_events).returning(webhook_events.c.id, sort_by_parameter_order=True)
-    numbers = connection.execute(statement, new).scalars().all()
+    _EVENTS(connection, new)
+    found = _NUMBERS(connection, [row["public_id"] for row in new])
+    numbers = {bytes(public_id): number for public_id, number in found}
     # Delivery is about other people's servers: it goes by the wall clock, not by network time.
-    due_at = WALL.now()
-    connection.execute(
-        insert(webhook_deliveries),
-        [
-            {
-                "endpoint_id": endpoint,
-                "event_id": number,
-                "state": DeliveryState.PENDING.value,
-                "due_at": due_at,
-            }
-            for number, endpoints in zip(numbers, listeners, strict=True)
-            for endpoint in endpoints
-        ],
-    )
+    due_at, pending = WALL.now(), DeliveryState.PENDING.value
+    deliveries = [
+        {
+            "endpoint_id": endpoint,
+            "event_id": numbers[row["public_id"]],
+            "state": pending,
+            "due_at": due_at,
+        }
+        for row, endpoints in zip(new, listeners, strict=True)
+        for endpoint in endpoints
+    ]
+    _DELIVERIES(connection, deliveries)
 
 
 def _listeners(
-    connection: Connection, event: Event, merchant_ids: Sequence[int]
-) -> defaultdict[int, list[int]]:
+    connection: Connection, event: Event, merchants: Collection[int | None]
+) -> dict[int, list[int]]:
     """Active end points (row numbers) that listen to the event, by merchant."""
-    c = webhook_endpoints.c
     found: defaultdict[int, list[int]] = defaultdict(list)
-    for part in parts(merchant_ids):
-        query = select(c.merchant_id, c.id).where(
-            c.merchant_id.in_(part),
-            has(c.state, EndpointState.ACTIVE),
-            c.events.bitwise_and(event.value) != 0,
-        )
-        for merchant, endpoint in connection.execute(query.order_by(c.id)):
+    asked = sorted(merchant for merchant in merchants if merchant is not None)
+    for merchant, endpoint, mask in _LISTENERS(connection, asked):
+        if mask & event:
             found[merchant].append(endpoint)
-    return found
-
-
-def _sequences(connection: Connection, order_ids: Sequence[int]) -> dict[int, int]:
-    """The highest sequence so far of each order that has one."""
-    c = webhook_events.c
-    found: dict[int, int] = {}
-    for part in parts(order_ids):
-        query = select(c.order_id, func.max(c.sequence)).where(c.order_id.in_(part))
-        for order_id, sequence in connection.execute(query.group_by(c.order_id)):
-            found[order_id] = sequence
-    return found
+    return dict(found)
 
 
 def _event_row(event: Event, row: Any, raw_id: bytes, sequence: int, now: int) -> dict[str, Any]:

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, case, exists, func, insert, select, update
+from sqlalchemy import Connection, bindparam, case, exists, func, select, update
 
 from gateway import ids
 from gateway.codes import DeliveryState, EndpointState, has
 from gateway.custody import Custody
+from gateway.statements import Change, Insert
 from gateway.tables import webhook_attempts as attempts
 from gateway.tables import webhook_deliveries as deliveries
 from gateway.tables import webhook_endpoints as endpoints
@@ -25,8 +26,8 @@ from gateway.webhooks.transport import Answer
 # Attempts under way to one end point from one process: a receiver that takes 100 ms gets 80 events
 # a second; a slow one holds up nobody else.
 PER_ENDPOINT_MAX: Final = 8
-# Claimed for an end point that takes what it gets: one transaction for 64 messages, not for each.
-AHEAD_MAX: Final = 64
+# Claimed for an end point that takes what it gets: one transaction for 128 messages, not for each.
+AHEAD_MAX: Final = 128
 # One that has just failed so often in a row is probed by one attempt at a time, so that a dead
 # receiver's backlog costs little, and a recovering one is not run over.
 FAILING_AFTER: Final = 3
@@ -41,7 +42,7 @@ LONGEST_WAIT_S: Final = 12 * 3_600
 JITTER: Final = 0.2
 """A wait is drawn from 80 to 120 %: what failed together does not come back together."""
 
-_END = (
+_END = Change(
     update(deliveries)
     .where(deliveries.c.id == bindparam("row_id"), deliveries.c.fence == bindparam("claimed"))
     .values(
@@ -52,7 +53,7 @@ _END = (
         ended_at=bindparam("now"),
     )
 )
-_AGAIN = (
+_AGAIN = Change(
     update(deliveries)
     .where(deliveries.c.id == bindparam("row_id"), deliveries.c.fence == bindparam("claimed"))
     .values(
@@ -62,12 +63,12 @@ _AGAIN = (
         last_outcome=bindparam("outcome"),
     )
 )
-_RELEASE = (
+_RELEASE = Change(
     update(deliveries)
     .where(deliveries.c.id == bindparam("row_id"), deliveries.c.fence == bindparam("claimed"))
     .values(due_at=bindparam("due"))
 )
-_CLAIM = (
+_CLAIM = Change(
     update(deliveries)
     .where(deliveries.c.id == bindparam("row_id"))
     .values(
@@ -76,6 +77,7 @@ _CLAIM = (
         fence=deliveries.c.fence + 1,
     )
 )
+_ATTEMPTS = Insert(attempts, "delivery_id", "at", "took_ms", "status", "outcome", "answer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,12 +146,9 @@ def claim(
             if None not in keys:
                 secrets = tuple(key for key in keys if key is not None)
                 jobs += _claim_of(connection, endpoint, secrets, now, room)
-    if jobs:
-        rows = [
-            {"row_id": j.delivery_id, "leased_until": now + LEASE_S, "until": j.expires_at}
-            for j in jobs
-        ]
-        connection.execute(_CLAIM, rows)
+    leased = now + LEASE_S
+    rows = [{"row_id": j.delivery_id, "leased_until": leased, "until": j.expires_at} for j in jobs]
+    _CLAIM(connection, rows)
     return jobs, closed
 
 
@@ -204,8 +203,7 @@ def _claim_of(
 def release(connection: Connection, jobs: Sequence[Job], now: int) -> None:
     """Gives back what was claimed and not begun: it is due now."""
     rows = [{"row_id": job.delivery_id, "claimed": job.fence, "due": now} for job in jobs]
-    if rows:
-        connection.execute(_RELEASE, sorted(rows, key=lambda row: row["row_id"]))
+    _RELEASE(connection, sorted(rows, key=lambda row: row["row_id"]))
 
 
 def wait_s(tries: int, dice: Random) -> float:
@@ -237,11 +235,9 @@ def store(connection: Connection, results: Sequence[Result], now: int, dice: Ran
             ended.append(row | {"new_state": state.value, "now": now})
         else:
             again.append(row | {"due": due})
-    if ended:
-        connection.execute(_END, ended)
-    if again:
-        connection.execute(_AGAIN, again)
-    connection.execute(insert(attempts), [_logged(result) for result in results])
+    _END(connection, ended)
+    _AGAIN(connection, again)
+    _ATTEMPTS(connection, [_logged(result) for result in results])
     return {r.job.endpoint_id for r in results if r.answer.outcome == "gone"}
 
 
@@ -292,9 +288,13 @@ def _note_health(connection: Connection, results: Sequence[Result], now: int) ->
         connection.execute(changes)
 
 
-def waiting(connection: Connection) -> tuple[int, int | None]:
-    """How many deliveries wait, and since when the oldest is due (wall clock)."""
-    c = deliveries.c
-    query = select(func.count(), func.min(c.due_at)).where(has(c.state, DeliveryState.PENDING))
-    count, oldest = connection.execute(query).one()
-    return int(count), oldest
+def waiting(connection: Connection, now: int) -> tuple[int, int | None]:
+    """How many deliveries wait; and since when the oldest that is due, of end points that take what
+    they get (wall clock): a receiver that is off or fails puts itself off.
+    """
+    d, e = deliveries.c, endpoints.c
+    pending = has(d.state, DeliveryState.PENDING)
+    count = connection.execute(select(func.count()).where(pending)).scalar_one()
+    well = (has(e.state, EndpointState.ACTIVE), e.failures == 0, e.not_before <= now)
+    oldest = select(func.min(d.due_at)).join(endpoints, e.id == d.endpoint_id)
+    return int(count), connection.execute(oldest.where(pending, *well)).scalar_one()

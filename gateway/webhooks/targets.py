@@ -86,6 +86,11 @@ class TargetRules:
 
     loopback: bool = False
 
+    @classmethod
+    def named(cls, word: str | None) -> "TargetRules":
+        """The rules of the setting `webhook_targets`; None: public addresses."""
+        return cls(loopback=word == "loopback")
+
     def allows(self, address: Address) -> bool:
         """Whether this address may be connected to."""
         if self.loopback and address in (IPv4Address("127.0.0.1"), IPv6Address("::1")):

@@ -4,17 +4,19 @@ import asyncio
 import socket
 import ssl
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from ipaddress import ip_address
-from typing import Any, Final
+from typing import Final
 
-import httpcore
+import certifi
 
 from gateway.errors import WebhookUrlRefused
+from gateway.webhooks import wire
 from gateway.webhooks.targets import Target, TargetRules
 
 # A receiver stores the message and answers; work comes after the answer.
@@ -23,25 +25,23 @@ CONNECT_MAX_S: Final = 5.0
 # The status has decided; its body is waited for no longer than this.
 ANSWER_MAX_S: Final = 2.0
 RESOLVE_MAX_S: Final = 5.0
-# What is read of an answer, and of it what the log keeps: enough for an error page's first words.
-ANSWER_BYTES_MAX: Final = 16_384
+# Of an answer, what the log keeps.
 ANSWER_SHOWN_MAX: Final = 300
 # Of a host with many addresses, how many are tried in one attempt.
 ADDRESSES_MAX: Final = 3
 # A slow name server holds a thread for each name it is asked for; other hosts' names go on.
 RESOLVERS: Final = 32
-# Kept open for the next event, since a handshake costs more than a message.
-IDLE_S: Final = 20.0
-IDLE_CONNECTIONS_MAX: Final = 100
+# URLs that are remembered in parts: those that messages go to just now.
+TARGETS_MAX: Final = 1_000
 
 Resolve = Callable[[str, int], Awaitable[list[str]]]
 
 
-class AddressRefused(httpcore.ConnectError):
+class AddressRefused(OSError):
     """The host's name leads into a network that webhooks do not go to."""
 
 
-class NoAddress(httpcore.ConnectError):
+class NoAddress(OSError):
     """The host's name does not resolve."""
 
 
@@ -77,58 +77,83 @@ class Line:
         self._rules = rules
         self._attempt_max_s = attempt_max_s
         self._threads = ThreadPoolExecutor(RESOLVERS, thread_name_prefix="webhook-names")
-        self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=ssl_context or httpcore.default_ssl_context(),
-            # How much is under way is bounded by the caller, for each end point: a queue here would
-            # let a slow receiver hold up the others.
-            max_connections=None,
-            max_keepalive_connections=IDLE_CONNECTIONS_MAX,
-            keepalive_expiry=IDLE_S,
-            network_backend=_CheckedNetwork(rules, resolve or self._resolve),
-        )
+        self._resolver = resolve or self._resolve
+        self._trust = ssl_context or _whom_all_trust()
+        self._target = lru_cache(TARGETS_MAX)(rules.target)
+        # How much is under way is bounded by the caller, for each end point: a queue here would let
+        # a slow receiver hold up the others.
+        self._lines = wire.Lines()
 
     async def post(self, url: str, headers: dict[str, str], body: bytes) -> Answer:
         """One POST, over in `attempt_max_s`. Never raises for what the other side does."""
         try:
-            target = self._rules.target(url)
+            target = self._target(url)
         except WebhookUrlRefused as refusal:
             # The rules have become stricter since it was registered.
             return Answer(None, "url_refused", refusal.message)
         try:
             async with asyncio.timeout(self._attempt_max_s):
-                return await self._post(target, headers, body)
-        except (TimeoutError, httpcore.TimeoutException):
+                return await self._post(target, _message(target, headers, body))
+        except TimeoutError:
             return Answer(None, "timeout")
         except AddressRefused as error:
             return Answer(None, "address_refused", str(error))
         except NoAddress as error:
             return Answer(None, "no_address", str(error))
-        except httpcore.ConnectError as error:
-            return Answer(None, _of_connect(error), str(error)[:ANSWER_SHOWN_MAX])
-        except (httpcore.NetworkError, httpcore.ProtocolError) as error:
+        except ssl.SSLError as error:
+            return Answer(None, "tls", str(error)[:ANSWER_SHOWN_MAX])
+        except OSError as error:
             return Answer(None, "connection", f"{type(error).__name__}: {error}"[:ANSWER_SHOWN_MAX])
 
-    async def _post(self, target: Target, headers: dict[str, str], body: bytes) -> Answer:
-        url = httpcore.URL(
-            scheme=target.scheme, host=target.host, port=target.port, target=target.path
-        )
-        all_headers = {
-            "host": target.shown_host,
-            "content-length": str(len(body)),
-            # What is read is what was sent: nothing here unpacks.
-            "accept-encoding": "identity",
-            **headers,
-        }
-        async with self._pool.stream(
-            "POST",
-            url,
-            headers=list(all_headers.items()),
-            content=body,
-            extensions={"timeout": {"connect": CONNECT_MAX_S}},
-        ) as response:
+    async def _post(self, target: Target, message: bytes) -> Answer:
+        place = (target.scheme, target.host, target.port)
+        kept = self._lines.take(place)
+        if kept is not None:
+            # Where it ended while it was kept, and we had not heard of it yet, it is said once
+            # more, and not oftener: the receiver may have hung up over this very message.
+            with suppress(wire.LineStale):
+                return await self._ask(kept, place, message)
+        return await self._ask(await self._dial(target), place, message)
+
+    async def _ask(self, line: wire.Connection, place: wire.Place, message: bytes) -> Answer:
+        whole = False
+        try:
             # The status decides. What comes after it is for the log, and may break off.
-            text = await _first_of(response)
-            return _read(response.status, dict(response.headers), text)
+            await line.post(message)
+            whole = await line.read(ANSWER_MAX_S)
+            return _read(line.status, line.headers, bytes(line.body[: wire.ANSWER_BYTES_MAX]))
+        finally:
+            # Also where an attempt is cut off: what is still to come belongs to no other message.
+            if whole:
+                self._lines.keep(place, line)
+            else:
+                line.abort()
+
+    async def _dial(self, target: Target) -> wire.Connection:
+        """A connection to an address that was checked; TLS is still held to the host's name."""
+        host = target.host
+        addresses = await self._resolver(host, target.port)
+        if not addresses:
+            raise NoAddress(f"{host} does not resolve")
+        for address in addresses:
+            # One address of several that leads inside is no accident: none of them is called.
+            if not self._rules.allows(ip_address(address)):
+                raise AddressRefused(f"{host} leads to {address}, where no webhook goes")
+        trust = self._trust if target.scheme == "https" else None
+        failed: OSError = NoAddress(host)
+        for address in addresses[:ADDRESSES_MAX]:
+            try:
+                async with asyncio.timeout(CONNECT_MAX_S):
+                    found = await wire.connect(address, target.port, trust=trust, name=host)
+            except ssl.SSLError:
+                # Somebody is there, and is not who the name says.
+                raise
+            except OSError as error:
+                failed = error
+            else:
+                self._lines.add(found)
+                return found
+        raise failed
 
     async def _resolve(self, host: str, port: int) -> list[str]:
         ask = asyncio.get_running_loop().run_in_executor(
@@ -141,64 +166,31 @@ class Line:
         return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
     async def close(self) -> None:
-        """Closes idle connections."""
-        await self._pool.aclose()
+        """Closes all connections."""
+        await self._lines.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
-class _CheckedNetwork(httpcore.AsyncNetworkBackend):
-    """Dials only addresses that were checked; TLS is still held to the host's name."""
-
-    def __init__(self, rules: TargetRules, resolve: Resolve) -> None:
-        self._rules = rules
-        self._resolve = resolve
-        self._inner = httpcore.AnyIOBackend()
-
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
-        addresses = await self._resolve(host, port)
-        if not addresses:
-            raise NoAddress(f"{host} does not resolve")
-        for address in addresses:
-            # One address of several that leads inside is no accident: none of them is called.
-            if not self._rules.allows(ip_address(address)):
-                raise AddressRefused(f"{host} leads to {address}, where no webhook goes")
-        failed: Exception = NoAddress(host)
-        for address in addresses[:ADDRESSES_MAX]:
-            try:
-                return await self._inner.connect_tcp(address, port, timeout=timeout)
-            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
-                failed = error
-        raise failed
-
-    async def connect_unix_socket(
-        self,
-        path: str,
-        timeout: float | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
-        raise AddressRefused("a webhook goes to no socket of this machine")
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
+def _whom_all_trust() -> ssl.SSLContext:
+    """The system's authorities, and certifi's where a small image brings none."""
+    context = ssl.create_default_context()
+    context.load_verify_locations(certifi.where())
+    return context
 
 
-async def _first_of(response: httpcore.Response) -> bytes:
-    """The first bytes of the body; leaving before its end closes the connection."""
-    found = bytearray()
-    with suppress(httpcore.NetworkError, httpcore.ProtocolError, TimeoutError):
-        async with asyncio.timeout(ANSWER_MAX_S):
-            async for chunk in response.aiter_stream():
-                found += chunk
-                if len(found) >= ANSWER_BYTES_MAX:
-                    break
-    return bytes(found[:ANSWER_BYTES_MAX])
+def _message(target: Target, headers: dict[str, str], body: bytes) -> bytes:
+    """The request as it goes over the line."""
+    all_headers = {
+        "host": target.shown_host,
+        "content-length": str(len(body)),
+        # What is read is what was sent: nothing here unpacks.
+        "accept-encoding": "identity",
+        **headers,
+    }
+    lines = [f"POST {target.path} HTTP/1.1", *(f"{k}: {v}" for k, v in all_headers.items())]
+    # Neither a URL nor what we write beside it holds a line's end (`targets`).
+    assert not any("\r" in line or "\n" in line for line in lines)
+    return "\r\n".join([*lines, "", ""]).encode("ascii") + body
 
 
 def _read(status: int, headers: dict[bytes, bytes], body: bytes) -> Answer:
@@ -207,8 +199,7 @@ def _read(status: int, headers: dict[bytes, bytes], body: bytes) -> Answer:
     )
     if 200 <= status < 300:
         return Answer(status, "delivered", text)
-    known = {name.lower(): value for name, value in headers.items()}
-    retry_after_s = retry_after(known.get(b"retry-after", b"").decode("latin-1"), time.time())
+    retry_after_s = retry_after(headers.get(b"retry-after", b"").decode("latin-1"), time.time())
     if status == 410:
         return Answer(status, "gone", text)
     outcome = "redirect" if 300 <= status < 400 else "http_error"
@@ -224,12 +215,3 @@ def retry_after(value: str, now: float) -> float | None:
         return max(0.0, parsedate_to_datetime(value).timestamp() - now)
     except (ValueError, TypeError, OverflowError):
         return None
-
-
-def _of_connect(error: Exception) -> str:
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, ssl.SSLError):
-            return "tls"
-        cause = cause.__cause__ or cause.__context__
-    return "connection"

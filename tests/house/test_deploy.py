@@ -148,7 +148,7 @@ def test_compose__every_image__is_ours_or_a_plain_name() -> None:
 
 
 def test_compose__every_service_of_ours__has_least_rights_and_time_to_stop() -> None:
-    assert {"gateway-a", "gateway-b", "indexer", "migrate"} == set(OURS)
+    assert {"gateway-a", "gateway-b", "indexer", "migrate", "webhooks"} == set(OURS)
     for name, service in OURS.items():
         assert service["read_only"] is True, name
         assert service["cap_drop"] == ["ALL"], name

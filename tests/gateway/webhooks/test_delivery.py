@@ -15,7 +15,7 @@ from standardwebhooks import Webhook
 
 from gateway.codes import DeliveryState, EndpointState
 from gateway.tables import merchants, secrets, webhook_attempts, webhook_deliveries, webhook_events
-from gateway.webhooks import events, queue
+from gateway.webhooks import delivery, events, queue
 from gateway.webhooks.events import Event
 from gateway.webhooks.housekeeping import sweep
 from tests.gateway.webhooks.conftest import Desk, asked
@@ -405,6 +405,24 @@ def test_deliver__database_refuses_a_turn__goes_on_and_loses_nothing(
     desk.deliver(all_are(DELIVERED))
     # The result was kept and stored a moment later: no second POST.
     assert (len(refused), len(receiver.got)) == (1, 1)
+
+
+@ON_SQLITE
+def test_deliver__a_message_cannot_be_sent_for_a_fault_of_ours__holds_up_no_other(
+    desk: Desk, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.listen(receiver.url)
+    broken, _ = desk.issue(), desk.issue()
+    real = delivery.signed
+
+    def signed(job: queue.Job, at: int) -> dict[str, str]:
+        if broken.encode() in job.payload:
+            raise ValueError("a fault")
+        return real(job, at)
+
+    monkeypatch.setattr(delivery, "signed", signed)
+    rows = desk.deliver(lambda rows: [row.state for row in rows] == [PENDING, DELIVERED])
+    assert (rows[0].tries, rows[0].last_outcome) == (1, "connection")
 
 
 @ON_SQLITE
