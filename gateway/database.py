@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, Select, create_engine, event, inspect, make_url, text
-from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import InterfaceError, InternalError, OperationalError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from gateway.errors import SchemaUnknown
+from gateway.errors import NotReady, SchemaUnknown
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 SCHEMA = "orders"
@@ -36,6 +36,9 @@ IDLE_MAX_S = 15.0
 # pipelined statements (executemany) is not ended by the limit on pauses (seen on 18).
 TRANSACTION_TIMEOUT_SINCE = 170_000
 TRANSACTION_MIN_S = 3.0
+
+NOT_ALLOWED: Final = "42501"
+"""PostgreSQL's code of what the role has no right to."""
 
 UNUSABLE: Final = (OperationalError, InternalError, InterfaceError, PoolTimeout)
 """What is raised where the order book cannot be used now: its server is gone, only stands by or has
@@ -176,7 +179,8 @@ def migrate(database: Database, revision: str = "head") -> None:
     """Brings the schema up to `revision`, in one transaction; nothing where it is there already,
     so that a role without the right to change tables can start a gateway.
 
-    Raises SchemaUnknown: the database was made by a newer program.
+    Raises SchemaUnknown: the database was made by a newer program; NotReady: there is something to
+    change, and the role may not.
     """
     at = current_revision(database)
     if at is not None and at not in revisions():
@@ -187,6 +191,18 @@ def migrate(database: Database, revision: str = "head") -> None:
         )
     if revision == "head" and at == head_revision():
         return
+    try:
+        _migrate(database, revision)
+    except ProgrammingError as error:
+        if getattr(error.orig, "sqlstate", None) != NOT_ALLOWED:
+            raise
+        raise NotReady(
+            f"the order book is at revision {at}, this program needs {head_revision()}, and its "
+            "role may not change tables: run `banyan migrate` under the role that owns them"
+        ) from error
+
+
+def _migrate(database: Database, revision: str) -> None:
     with database.write() as connection:
         if database.is_postgres:
             # Two processes that start at once: the second waits, then finds nothing to do. The

@@ -79,9 +79,12 @@ def test_drill__dumped_overtaken_and_restored__every_order_counts_once(
             owner = Database(url_of("owner"))
             with owner.write() as connection:
                 connection.exec_driver_sql(f"DROP SCHEMA {SCHEMA} CASCADE")
+                # As deploy/postgres/roles.sql leaves a new database.
+                connection.exec_driver_sql(f"CREATE SCHEMA {SCHEMA}")
             owner.close()
             target = f"--dbname={plain(postgres_url)}"
-            run("pg_restore", "--exit-on-error", "--single-transaction", target, str(dump))
+            how = ("--clean", "--if-exists", "--exit-on-error", "--single-transaction")
+            run("pg_restore", *how, target, str(dump))
             # In life the dump is hours old, and the leases in it with it.
             restored = Database(url_of("gateway"))
             with restored.write() as connection:
