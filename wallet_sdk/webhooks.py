@@ -38,8 +38,8 @@ class WebhookEvent:
     Attributes:
         id: the same in every repetition.
         type: `order.final` and so on; ignore types that you do not know.
-        sequence: counts the events of one order from 1; 0 for `webhook.test`.
-        order: the order as it stood then; None for `webhook.test`.
+        sequence: counts the events of one order from 1; 0 for `webhook.test` and incidents.
+        order: the order as it stood then; None for `webhook.test` and incidents.
         data: everything that the message carries.
     """
 

@@ -196,9 +196,13 @@ async def idempotency_key(request: Request) -> str:
     """The request's key (async: a plain function would be sent through a thread). Raises
     IdempotencyKeyMissing, InvalidRequest.
     """
-    key = request.headers.get("idempotency-key", "")
+    keys = request.headers.getlist("idempotency-key")
+    key = keys[0] if keys else ""
     if not key:
         raise IdempotencyKeyMissing("a POST names its `Idempotency-Key`")
+    if len(keys) > 1:
+        # Whoever reads the other one would take a repetition for a new request.
+        raise InvalidRequest("a POST names one `Idempotency-Key`")
     if len(key) > IDEMPOTENCY_KEY_LENGTH_MAX or not (key.isascii() and key.isprintable()):
         raise InvalidRequest(
             f"an idempotency key has 1 to {IDEMPOTENCY_KEY_LENGTH_MAX} printable ASCII characters"

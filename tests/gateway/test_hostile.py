@@ -326,6 +326,13 @@ def test_any__of_the_api__is_for_nobodys_cache(town: Town) -> None:
     town.client.delete(f"/v1/webhook-endpoints/{hook.json()['id']}", headers=town.headers())
 
 
+@pytest.mark.parametrize("path", ["/v1/issuances", "/v1/members"])
+def test_post__with_two_idempotency_keys__is_refused(town: Town, path: str) -> None:
+    headers = [*town.headers().items(), ("Idempotency-Key", "a"), ("Idempotency-Key", "b")]
+    answer = town.client.post(path, json={"external_id": "x"}, headers=headers)
+    refused(answer, 422, "invalid_request")
+
+
 @pytest.mark.parametrize("key", ["k" * 101, "k\u00e9y", "a\tb"])
 def test_post__odd_idempotency_key__is_refused(town: Town, key: str) -> None:
     headers = town.headers() | {"Idempotency-Key": key}

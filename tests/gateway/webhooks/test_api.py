@@ -60,11 +60,21 @@ def sdk(town: Town) -> Iterator[GatewayClient]:
         ({"url": "https://pos.example.com", "events": ["webhook.test"]}, "invalid_request"),
         ({"url": "https://pos.example.com", "secret": "mine"}, "invalid_request"),
         ({"url": "https://pos.example.com", "description": "x" * 201}, "invalid_request"),
+        ({"url": "https://pos.example.com", "description": "a\n\x1b[31mb"}, "invalid_request"),
     ],
 )
 def test_create__that_cannot_be__is_refused(town: Town, body: object, code: str) -> None:
     response = town.post("/v1/webhook-endpoints", body)
     assert (response.status_code, response.json()["code"]) in {(422, code), (400, code)}
+
+
+def test_replay__of_a_stretch_that_ends_before_it_begins__is_refused(
+    town: Town, sdk: GatewayClient
+) -> None:
+    made = sdk.webhooks.create("https://pos.example.com/hook")
+    body = {"since": 10, "until": 5, "only": "all"}
+    answer = town.post(f"/v1/webhook-endpoints/{made.id}/replay", body)
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
 
 
 def test_create__eleventh__is_refused(town: Town, sdk: GatewayClient) -> None:
