@@ -16,13 +16,13 @@ from gateway.clock import NetworkClock
 from gateway.codes import AttemptState, BatchState, Purpose, SlotState, has, lives
 from gateway.custody import Custody
 from gateway.database import Database
-from gateway.errors import CustodyError, GatewayError, NotReady
-from gateway.observe.counters import SIGNING_REFUSED
+from gateway.errors import CustodyError, NotReady
 from gateway.relay.chain import Chain
 from gateway.relay.fees import FeePolicy
 from gateway.relay.lines import Lines
 from gateway.relay.slots import by_slot
 from gateway.relay.transactions import Fees, build
+from gateway.relay.unsigned import Unsigned
 from gateway.tables import attempts, batches, nonce_slots
 from wallet_sdk.types import Address, address_of, digest_bytes
 
@@ -51,7 +51,9 @@ class Replacer:
         coalition: Address,
         policy: FeePolicy,
         bump_after_s: int,
+        unsigned: Unsigned,
     ) -> None:
+        self._unsigned = unsigned
         self._database = database
         self._custody = custody
         self._chain = chain
@@ -116,6 +118,8 @@ class Replacer:
 
     def _replacement(self, one: _Waiting, base_fee: int, now: int) -> dict[str, Any] | None:
         newest = one.newest
+        if bytes(one.slot.relayer) in self._unsigned.accounts():
+            return None
         if not one.inside and newest.purpose != Purpose.NOOP:
             purpose, why = Purpose.NOOP, "what it carried has come to its end otherwise"
         else:
@@ -148,7 +152,7 @@ class Replacer:
         try:
             row = sign(self._custody, one.slot, one.inside, self._coalition, fees, purpose, now)
         except (CustodyError, NotReady) as error:
-            told_unsigned(one.slot, error)
+            self._unsigned.note(one.slot, error, now)
             return None
         return {"slot_id": one.slot.id, "newest": newest.id, "row": row}
 
@@ -170,17 +174,6 @@ def still_inside(connection: Connection, slot_ids: Sequence[int]) -> Sequence[An
         c.slot_id.in_(slot_ids), c.state == BatchState.SEALED.value, c.block_number.is_(None)
     )
     return connection.execute(query.order_by(c.id)).all()
-
-
-def told_unsigned(slot: Any, error: GatewayError) -> bool:
-    """Says that a slot's key does not sign now. True: not before something changes or tomorrow."""
-    where = f"nonce {slot.nonce} of {address_of(bytes(slot.relayer))}"
-    if not isinstance(error, CustodyError):
-        log.warning("%s cannot be signed now: %s", where, error.message)
-        return False
-    SIGNING_REFUSED.labels(error.code).inc()
-    log.error("%s is not signed (%s): %s", where, error.code, error.message)
-    return True
 
 
 def sign(

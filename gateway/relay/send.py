@@ -21,9 +21,10 @@ from gateway.relay import reorg, tell
 from gateway.relay.chain import Chain, Sent
 from gateway.relay.fees import FeePolicy
 from gateway.relay.lines import Lines
-from gateway.relay.replace import Replacer, sign, still_inside, told_unsigned
+from gateway.relay.replace import Replacer, sign, still_inside
 from gateway.relay.slots import by_slot
 from gateway.relay.transactions import Fees
+from gateway.relay.unsigned import Unsigned
 from gateway.tables import attempts, nonce_slots
 from wallet_sdk.types import Address
 
@@ -37,9 +38,6 @@ OFFER_AGAIN_S = 15
 
 # The head of a line that is in no block after so many seconds of network time is outbid.
 BUMP_AFTER_S = 45
-
-# A key that cannot be asked for so many seconds of network time: its work goes to other relayers.
-SILENT_MAX_S = 60
 
 TAKEN = (Sent.TAKEN, Sent.KNOWN, Sent.NONCE_USED)
 
@@ -74,8 +72,9 @@ class Sender:
         self._clock = clock
         self._coalition = coalition
         self._fee_policy = fee_policy
+        self._unsigned = Unsigned()
         self._replacer = Replacer(
-            database, custody, chain, clock, coalition, fee_policy, bump_after_s
+            database, custody, chain, clock, coalition, fee_policy, bump_after_s, self._unsigned
         )
         # When each attempt was last offered by this process (monotonic seconds). A new process
         # has offered nothing and begins with everything.
@@ -88,18 +87,15 @@ class Sender:
 
         Raises RpcUnavailable; what was stored by then goes out at the next scan.
         """
-        refused: set[int] = set()
-        while self._fill(lines, refused):
+        while self._fill(lines):
             pass
         self._replacer.run_once(lines)
         return self._offer(lines)
 
     # ---- fill
 
-    def _fill(self, lines: Lines, refused: set[int]) -> bool:
-        """True where more may wait. `refused`: slots whose key does not sign now, as they are met;
-        the other lines go on.
-        """
+    def _fill(self, lines: Lines) -> bool:
+        """True where more may wait: on lines whose key signs now."""
         with self._database.read() as connection:
             slots = connection.execute(
                 select(nonce_slots)
@@ -107,7 +103,7 @@ class Sender:
                     lives(nonce_slots.c.state),
                     has(nonce_slots.c.state, SlotState.RESERVED),
                     lines.has(nonce_slots.c.relayer),
-                    nonce_slots.c.id.not_in(sorted(refused)),
+                    nonce_slots.c.relayer.not_in(self._unsigned.accounts()),
                 )
                 .order_by(nonce_slots.c.id)
                 .limit(SLOTS_MAX)
@@ -116,27 +112,32 @@ class Sender:
                 return False
             inside = by_slot(still_inside(connection, [slot.id for slot in slots]))
         fees, now = self._fee_policy.fees(self._chain), self._clock.now()
-        rows, elsewhere = [], []
+        rows, elsewhere, unsigned = [], set[bytes](), set[bytes]()
         for slot in slots:
+            account = bytes(slot.relayer)
+            if account in unsigned:
+                # Asked once a pass: the answer would be the same, and a silence costs time.
+                continue
             try:
                 rows.append(self._sign(slot, inside[slot.id], fees, now))
             except (CustodyError, NotReady) as error:
-                refused.add(slot.id)
-                if told_unsigned(slot, error) or now - slot.reserved_at >= SILENT_MAX_S:
-                    elsewhere.append(slot)
+                unsigned.add(account)
+                if self._unsigned.note(slot, error, now) and account in lines.pool:
+                    elsewhere.add(account)
         faults.point("relay.signed_not_stored")
         self._store(rows)
-        self._hand_on(lines, elsewhere, now)
+        done = {row["slot_id"] for row in rows}
+        left = [s.id for s in slots if bytes(s.relayer) in elsewhere and s.id not in done]
+        self._hand_on(lines, left, now)
         return len(slots) == SLOTS_MAX
 
-    def _hand_on(self, lines: Lines, slots: Sequence[Any], now: int) -> None:
+    def _hand_on(self, lines: Lines, slot_ids: Sequence[int], now: int) -> None:
         """What waits on these nonces goes to the other relayers, as far as there are any; no bytes
         with it were signed. The nonces are used up by no-ops once their key signs again.
         """
-        of_pool = [slot.id for slot in slots if bytes(slot.relayer) in lines.pool]
-        if of_pool and len(lines.pool) > 1:
+        if slot_ids and len(lines.pool) > 1:
             with self._database.settle() as connection:
-                reorg.relieve(connection, of_pool, now)
+                reorg.relieve(connection, slot_ids, now)
 
     def _sign(self, slot: Any, inside: Sequence[Any], fees: Fees, now: int) -> dict[str, Any]:
         # What it was reserved for may have ended meanwhile; the nonce still has to be used up.

@@ -132,10 +132,11 @@ def test_node__does_not_answer_to_one_transaction__all_others_are_sent_and_settl
 def test_cap__of_one_relayer_is_reached__its_work_goes_to_the_others(tmp_path: Path) -> None:
     with open_house(tmp_path, base_fee=GWEI, relayers=2) as house:
         real = GuardedSigner.sign_transaction
-        first = house.custody.relayers()[0]
+        first, asked = house.custody.relayers()[0], list[object]()
 
         def capped(signer: GuardedSigner, transaction: dict[str, object]) -> object:
             if address_bytes(signer.address) == first:
+                asked.append(transaction["nonce"])
                 raise SigningCapReached("the day is over", signer._place)
             return real(signer, transaction)
 
@@ -145,7 +146,10 @@ def test_cap__of_one_relayer_is_reached__its_work_goes_to_the_others(tmp_path: P
             for _ in range(6):
                 scan_on(house, 1)
             assert set(house.states()) == {"final"}
+        # It is not asked again with every scan.
+        assert len(asked) == 1
         # The next day: the nonces that were left behind are used up by no-ops.
+        house.gateway.relay._sender._unsigned._until.clear()
         house.settle()
         issue(house)
         house.settle()
