@@ -9,9 +9,13 @@ import binascii
 import hmac
 import struct
 from collections.abc import Callable
-from typing import Final
+from typing import Final, TypeVar
 
 from gateway.errors import CursorInvalid
+
+T = TypeVar("T")
+Page = tuple[T, str | None]
+"""What a list shows, and the cursor of what comes after it; None: nothing does."""
 
 SEAL_BYTES: Final = 16
 
@@ -46,6 +50,15 @@ class Seal:
         except ValueError:
             pass
         raise CursorInvalid(f"this list has given out no page cursor {cursor[:60]!r}")
+
+    def turn(
+        self, cursor: str | None, path: str, tenant: int, read: Callable[[str | None], Page[T]]
+    ) -> Page[T]:
+        """One page of the list at `path`: what `read` finds behind the cursor, and the cursor of
+        the next page as it is given out. Raises CursorInvalid.
+        """
+        found, after = read(self.opened(cursor, path, tenant))
+        return found, self.sealed(after, path, tenant)
 
     def _seal(self, inner: bytes, path: str, tenant: int) -> bytes:
         content = f"{tenant} {path} ".encode("utf-8", "surrogateescape") + inner

@@ -120,10 +120,14 @@ class Gate:
 
     def _watch(self, is_level: Callable[[], bool], is_behind: Callable[[], bool]) -> None:
         while not self._stopping.wait(LOOK_EVERY_S):
-            if self._why is None:
-                self._hear()
-            else:
-                self._look(is_level, is_behind)
+            try:
+                if self._why is None:
+                    self._hear()
+                else:
+                    self._look(is_level, is_behind)
+            except Exception:
+                # Whatever it was: who no longer listens would stay open, or closed, for ever.
+                log.exception("the gate could not look; it looks again")
 
     def _hear(self) -> None:
         """Closes where another process has noticed that the book is behind."""

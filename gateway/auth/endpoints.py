@@ -33,11 +33,13 @@ async def list_keys(
     """Your merchant's keys (the operator's: all but members'), without their secrets."""
 
     def read() -> KeyPage:
-        path = request.scope["path"]
-        from_ = gateway.cursors.opened(cursor, path, who.tenant)
         with gateway.database.read() as connection:
-            found, after = repository.page(connection, who.tenant, cursor=from_, limit=limit)
-        next_cursor = gateway.cursors.sealed(after, path, who.tenant)
+            found, next_cursor = gateway.cursors.turn(
+                cursor,
+                request.scope["path"],
+                who.tenant,
+                lambda from_: repository.page(connection, who.tenant, cursor=from_, limit=limit),
+            )
         return KeyPage(api_keys=[KeyLine(**line) for line in found], next_cursor=next_cursor)
 
     return await run_in_threadpool(read)

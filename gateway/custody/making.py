@@ -268,17 +268,24 @@ def derived(seed: bytes, tenant: str, purpose: Purpose, nth: int) -> bytes:
     raise AssertionError("unreachable")
 
 
-def undisturbed(run: Callable[[], T]) -> T:
+def undisturbed(
+    run: Callable[[], T],
+    mend: Callable[[Exception], None] = lambda disturbed: None,
+    by: tuple[type[Exception], ...] = (MasterChanged, IntegrityError),
+    *,
+    tries: int = TRIES_MAX,
+    why: str = "keys are being made or rotated at this moment; try again",
+) -> T:
     """`run` again where a rotation, or somebody who made the same key, came in between.
 
-    Raises NotReady.
+    `by`: what disturbs it; `mend` is handed that before the next try. Raises NotReady: `why`.
     """
-    for _ in range(TRIES_MAX):
+    for _ in range(tries):
         try:
             return run()
-        except (MasterChanged, IntegrityError):
-            continue
-    raise NotReady("keys are being made or rotated at this moment; try again")
+        except by as disturbed:
+            mend(disturbed)
+    raise NotReady(why)
 
 
 def _in_kms(tenant: str, purpose: Purpose, signer: KmsSigner) -> Made:

@@ -17,6 +17,7 @@ from gateway.auth.dependencies import (
 )
 from gateway.auth.keys import Role
 from gateway.auth.schemas import ApiKeyBody, NewMemberKey
+from gateway.cursors import Page
 from gateway.dependencies import Cursor, TheGateway
 from gateway.idempotency import Answer
 from gateway.members.schemas import (
@@ -31,6 +32,7 @@ from gateway.members.schemas import (
 from gateway.members.service import EXTERNAL_ID_LENGTH_MAX
 from gateway.model import Member
 from gateway.strict import StrictRoute
+from indexer.queries import HistoryPage
 
 router = APIRouter(prefix="/v1/members", tags=["members"], route_class=StrictRoute)
 
@@ -69,10 +71,12 @@ async def list_members(
     """All members, or the one of an external id."""
 
     def read() -> MemberPage:
-        path = request.scope["path"]
-        from_ = gateway.cursors.opened(cursor, path, who.tenant)
-        found, after = gateway.members_room.page(external_id, from_, limit)
-        next_cursor = gateway.cursors.sealed(after, path, who.tenant)
+        found, next_cursor = gateway.cursors.turn(
+            cursor,
+            request.scope["path"],
+            who.tenant,
+            lambda from_: gateway.members_room.page(external_id, from_, limit),
+        )
         return MemberPage(members=[_shown(member) for member in found], next_cursor=next_cursor)
 
     return await run_in_threadpool(read)
@@ -150,9 +154,13 @@ async def history(
 
     def read() -> HistoryBody:
         member = gateway.member(member_id)
+
+        def page(from_: str | None) -> Page[HistoryPage]:
+            history = gateway.books.history(member.address, from_, limit)
+            return history, history.next_cursor
+
         path = request.scope["path"]
-        from_ = gateway.cursors.opened(cursor, path, who.tenant)
-        found = gateway.books.history(member.address, from_, limit)
+        found, next_cursor = gateway.cursors.turn(cursor, path, who.tenant, page)
         names = {m.number: m.id for m in gateway.merchants()}
         lines = [
             HistoryLineBody(
@@ -168,7 +176,7 @@ async def history(
         ]
         return HistoryBody(
             lines=lines,
-            next_cursor=gateway.cursors.sealed(found.next_cursor, path, who.tenant),
+            next_cursor=next_cursor,
             as_of_block=found.as_of_block,
         )
 

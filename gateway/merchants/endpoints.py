@@ -106,10 +106,12 @@ async def list_all(
     """Merchants by number."""
 
     def read() -> MerchantPage:
-        path = request.scope["path"]
-        from_ = gateway.cursors.opened(cursor, path, who.tenant)
-        found, after = gateway.merchants_room.page(from_, limit)
-        next_cursor = gateway.cursors.sealed(after, path, who.tenant)
+        found, next_cursor = gateway.cursors.turn(
+            cursor,
+            request.scope["path"],
+            who.tenant,
+            lambda from_: gateway.merchants_room.page(from_, limit),
+        )
         return MerchantPage(merchants=[_shown(one) for one in found], next_cursor=next_cursor)
 
     return await run_in_threadpool(read)

@@ -17,9 +17,10 @@ from gateway import ids
 from gateway.auth.keys import Role, new_key
 from gateway.codes import MERCHANT_STATES
 from gateway.custody import Custody, Made, MasterChanged, Purpose
+from gateway.custody.making import undisturbed
 from gateway.custody.purposes import merchant_tenant
 from gateway.database import Database
-from gateway.errors import InvalidRequest, NotReady
+from gateway.errors import InvalidRequest
 from gateway.merchants.treasury import Treasury
 from gateway.mirror import MirrorBooks
 from gateway.model import EarnRule, Merchant, NewMerchant
@@ -84,15 +85,19 @@ class Onboarding:
 
         Raises CustodyError, NotReady.
         """
-        for _ in range(TRIES_MAX):
+
+        def once() -> T:
             self._forgotten = self._forgotten_ones()
-            try:
-                return run()
-            except KeysWanted as asked:
-                self._make(asked.numbers)
-            except MasterChanged:
+            return run()
+
+        def mend(disturbed: Exception) -> None:
+            if isinstance(disturbed, KeysWanted):
+                self._make(disturbed.numbers)
+            else:
                 self._keys.clear()
-        raise NotReady("other merchants are onboarded at this moment; try again")
+
+        why = "other merchants are onboarded at this moment; try again"
+        return undisturbed(once, mend, (KeysWanted, MasterChanged), tries=TRIES_MAX, why=why)
 
     def _make(self, numbers: Iterable[int]) -> None:
         for number in numbers:

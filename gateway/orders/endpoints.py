@@ -149,18 +149,21 @@ async def list_orders(
 
     def read() -> dict[str, Any]:
         states = [] if state is None else [STATE_CODES[state].value]
-        path = request.scope["path"]
-        from_ = gateway.cursors.opened(cursor, path, who.tenant)
         with gateway.database.read() as connection:
-            found, after = repository.page(
-                connection,
+            found, next_cursor = gateway.cursors.turn(
+                cursor,
+                request.scope["path"],
                 who.tenant,
-                states=states,
-                reference=reference,
-                cursor=from_,
-                limit=limit,
+                lambda from_: repository.page(
+                    connection,
+                    who.tenant,
+                    states=states,
+                    reference=reference,
+                    cursor=from_,
+                    limit=limit,
+                ),
             )
-        return {"orders": found, "next_cursor": gateway.cursors.sealed(after, path, who.tenant)}
+        return {"orders": found, "next_cursor": next_cursor}
 
     return json_answer(await run_in_threadpool(read), 200)
 
@@ -176,11 +179,14 @@ async def list_refusals(
     """What was refused as things stood: too little balance, credit, or a merchant not active."""
 
     def read() -> dict[str, Any]:
-        path = request.scope["path"]
-        from_ = gateway.cursors.opened(cursor, path, who.tenant)
         with gateway.database.read() as connection:
-            found, after = repository.refused_page(connection, who.tenant, from_, limit)
-        return {"refusals": found, "next_cursor": gateway.cursors.sealed(after, path, who.tenant)}
+            found, next_cursor = gateway.cursors.turn(
+                cursor,
+                request.scope["path"],
+                who.tenant,
+                lambda from_: repository.refused_page(connection, who.tenant, from_, limit),
+            )
+        return {"refusals": found, "next_cursor": next_cursor}
 
     return json_answer(await run_in_threadpool(read), 200)
 

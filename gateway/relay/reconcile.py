@@ -15,10 +15,11 @@ are then the ordinary settling's.
 """
 
 import logging
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from sqlalchemy import insert
+from sqlalchemy import func, insert, select
 
 from gateway.clock import NetworkClock
 from gateway.custody import Custody
@@ -34,7 +35,7 @@ from gateway.relay.found import FoundWriter, Written
 from gateway.relay.merchants import forgotten, remember_merchants
 from gateway.relay.reopen import gone_blocks, reopen
 from gateway.relay.settle import Settled
-from gateway.relay.wallets import remember_members
+from gateway.relay.wallets import remember_members, unnamed
 from gateway.tables import audit
 from wallet_sdk.contracts import Network
 from wallet_sdk.types import address_bytes, address_of
@@ -44,7 +45,15 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Report:
-    """What was found and done. `as_of_block`: the final block up to which all is matched."""
+    """What was found and done.
+
+    Attributes:
+        as_of_block: the final block up to which all is matched.
+        members_unnamed: ids of members whose external ids the book does not know any more.
+        lost_from, lost_to: seconds between which the book has forgotten something: the last that it
+            knows before the first order that it had forgotten, and the last such order. What leaves
+            no trace on chain was lost in the same hours; None: no order was forgotten.
+    """
 
     as_of_block: int = 0
     orders_reopened: int = 0
@@ -54,6 +63,9 @@ class Report:
     calls_closed: int = 0
     merchants_found: list[int] = field(default_factory=list)
     members_found: int = 0
+    members_unnamed: list[str] = field(default_factory=list)
+    lost_from: int | None = None
+    lost_to: int | None = None
     written: Written = field(default_factory=Written)
 
     def content(self) -> dict[str, Any]:
@@ -174,11 +186,20 @@ class Reconciler:
         effects = list(onchain.unknown_effects(self._database, self._custody, self._books, since=0))
         found = onchain.read_orders(self._chain.rpc, domain, effects)
         report.members_found = remember_members(self._database, self._custody, found, now)
+        self._bound_loss(report, [effect.time for effect in effects])
         salted = self._custody.salted_reference
         salted(0, "")  # opened before the transactions: the master key may be in KMS
         writer = FoundWriter(self._database, salted)
         for one in found:
             writer.write(one, now, report.written)
+
+    def _bound_loss(self, report: Report, times: Sequence[int]) -> None:
+        with self._database.read() as connection:
+            report.members_unnamed = unnamed(connection)
+            if times:
+                before = select(func.max(audit.c.at)).where(audit.c.at <= min(times))
+                report.lost_from = connection.execute(before).scalar_one()
+                report.lost_to = max(times)
 
     # ---- after
 

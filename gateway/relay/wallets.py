@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import Connection, func, insert, select
 
 from gateway import ids
 from gateway.custody import Custody
@@ -49,6 +49,13 @@ def remember_members(
         if rows:
             connection.execute(insert(members), rows)
     return len(rows)
+
+
+def unnamed(connection: Connection) -> list[str]:
+    """Public ids of such members, by row number: nobody has said who they are."""
+    c = members.c
+    query = select(c.public_id).where(c.external_id.startswith(f"{FOUND} ")).order_by(c.id)
+    return [ids.encode(ids.MEMBER, bytes(raw)) for raw in connection.execute(query).scalars()]
 
 
 def _derived(custody: Custody, first: int, missing: set[bytes]) -> list[bytes]:

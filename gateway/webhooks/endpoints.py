@@ -137,15 +137,15 @@ async def list_deliveries(
     """What was sent, what waits and what was given up, for 30 days."""
 
     def read() -> DeliveryPage:
-        path = request.scope["path"]
-        found, after = gateway.webhooks.deliveries(
+        wanted = None if state is None else _STATES[state]
+        found, next_cursor = gateway.cursors.turn(
+            cursor,
+            request.scope["path"],
             who.tenant,
-            endpoint_id,
-            state=None if state is None else _STATES[state],
-            cursor=gateway.cursors.opened(cursor, path, who.tenant),
-            limit=limit,
+            lambda from_: gateway.webhooks.deliveries(
+                who.tenant, endpoint_id, state=wanted, cursor=from_, limit=limit
+            ),
         )
-        next_cursor = gateway.cursors.sealed(after, path, who.tenant)
         return DeliveryPage.model_validate(
             {"deliveries": [_typed(row) for row in found], "next_cursor": next_cursor}
         )

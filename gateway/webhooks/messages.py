@@ -4,12 +4,13 @@ The bytes themselves are written by `outbox`; a test holds what is sent against 
 """
 
 from collections.abc import Callable
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, WithJsonSchema
 
 from gateway.orders.schemas import A_MEMBER, AN_ORDER, OrderBody, examples
+from gateway.relay.incidents import Incident
 from gateway.webhooks.events import OF_NETWORK, OF_ORDERS, WORDS, Event
 
 Sequence_ = Field(description="Counts the events of one order (or incident) from 1.")
@@ -69,14 +70,7 @@ class IncidentBody(BaseModel):
     """Something that a person should know of; `help` says what to do."""
 
     id: int
-    kind: Literal[
-        "relayer_drained",
-        "strangers_nonce",
-        "reorg_below_finality",
-        "wrong_chain",
-        "book_behind_chain",
-        "coalition_succeeded",
-    ]
+    kind: Annotated[str, WithJsonSchema({"type": "string", "enum": [*Incident]})]
     subject: str
     detail: str
     help: str

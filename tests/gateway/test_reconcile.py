@@ -177,6 +177,7 @@ def test_reconcile__orders_of_every_stage__count_once(house: NodeHouse) -> None:
     while house.gateway.relay._sealer._open():
         pass
     accept(house, issue(house, 13, "waits"), redeem(house, 100, "redeemed"))
+    last_known = house.clock.now()
     copy = backup(house)
     # And after it: all of them take effect, and others that the backup knows nothing of.
     accept(house, issue(house, 17, "lost"), issue(house, 13, "lost and equal"))
@@ -193,6 +194,10 @@ def test_reconcile__orders_of_every_stage__count_once(house: NodeHouse) -> None:
     found = reconcile(house)
     assert found["members_found"] == 1
     assert found["unreadable"] == []
+    # What leaves no trace on chain was lost between these, too.
+    assert (found["lost_from"], found["lost_to"]) == (last_known, house.clock.now() - 2)
+    (who,) = found["members_unnamed"]
+    assert house.gateway.member(who).address == cleo.address
     right(house)
     assert supply(house) == points
     with house.database.read() as connection:
