@@ -146,6 +146,8 @@ def test_relay__three_processes_stopped_and_killed_at_random__loses_and_doubles_
             town.issue(dice.randrange(1, 60))
             at = dice.randrange(len(pids))
             kind = dice.choice(("kill", "stop", "terminate"))
+            # Its session ended while it was starting: as ever, a supervisor starts it again.
+            pids = [town.relay() if state_of(p) in ("gone", "Z") else p for p in pids]
             sys.stderr.write(f"{number}: {kind} of process {at}\n")
             if kind == "terminate":
                 # PostgreSQL ends every session, wherever it is: at BEGIN, before or during COMMIT.
