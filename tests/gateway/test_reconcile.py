@@ -458,7 +458,7 @@ def test_relay__what_the_book_forgot_is_mined_only_later__closes_instead_of_doub
         accept(house, issue(house, 100, "r2"))
     # Nor by a process that relays nothing and was not started anew.
     wait_until(lambda: others.gate.why_closed() is not None)
-    with pytest.raises(Closed, match="book_behind_chain"):
+    with pytest.raises(Closed):
         others.accept_many([issue(house, 100, "r2")], idempotency_key=fresh("k"))
     house.mine(3)
     house.indexer.run_once()
