@@ -33,6 +33,12 @@ class Load:
     refused: dict[int, int] = field(default_factory=dict)
     first_refusal: bytes = b""
 
+    def add(self, other: Load) -> None:
+        """As if both had been one load."""
+        self.accepted += other.accepted
+        self.elapsed_s += other.elapsed_s
+        self.latencies += other.latencies
+
     @property
     def per_s(self) -> float:
         return self.accepted / self.elapsed_s

@@ -13,8 +13,8 @@ ends with its orders drained and counted: one lost or doubled fails the run.
 - `bulk_lines_*`              lines of bulk requests of 5,000, accept only
 - `issue_end_to_end_*`        from the first bulk request sent until the last issue is final, with
                               relay, chain and indexer running all the while; baseline: naive
-- `post_single_postgres_*`    one and two gateway processes on PostgreSQL; some requests are sent
-                              to both at once
+- `post_single_postgres_*`    one and two gateway processes on PostgreSQL, in turns; some requests
+                              are sent to both at once
 - `post_memory_*`             resident memory after 200,000 orders; baseline: after 50,000
 - `*_many_members_*`          with 20,000 members; baseline: with 2,000
 """
@@ -48,6 +48,7 @@ from _gateway_process import MEMBERS, Process, beside, network, postgres, say  #
 BULK_LINES = 5_000
 RATE_PER_S = 500.0
 DOUBLED = 200
+TURNS = 4
 
 
 @dataclass(frozen=True)
@@ -212,14 +213,16 @@ def part_processes(figures: Figures, size: Size) -> None:
         url = fresh()
         with network(url=url, background=False) as host:
             session = Session(host, figures)
-            with beside(host, url) as one:
-                session.singles(0.5, one)
-                alone = session.singles(size.seconds, one)
-                with beside(host, url) as two:
-                    session.singles(0.5, two)
-                    both = session.singles(size.seconds, one, two)
-                    say("the same requests to both at once")
-                    doubled = same_to_both(session, one, two)
+            with beside(host, url) as one, beside(host, url) as two:
+                for each in (one, two):
+                    session.singles(0.5, each)
+                # In turns: the machine's own speed changes within seconds.
+                alone, both = Load(), Load()
+                for _ in range(TURNS):
+                    alone.add(session.singles(size.seconds / TURNS, one))
+                    both.add(session.singles(size.seconds / TURNS, one, two))
+                say("the same requests to both at once")
+                doubled = same_to_both(session, one, two)
             session.finish("drain")
     figures.load("post_single_postgres", alone)
     figures.load("post_single_postgres_two", both, alone.per_s)

@@ -15,6 +15,7 @@ from sqlalchemy.exc import InterfaceError, InternalError, OperationalError, Prog
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from gateway.errors import NotReady, SchemaUnknown
+from indexer.pings import ping_rested
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 SCHEMA = "orders"
@@ -58,6 +59,7 @@ class Database:
         self.engine = _open(url, idle_max_s)
         self.is_postgres = self.engine.dialect.name == "postgresql"
         self._writing = self.engine.execution_options(writes=True)
+        self._alone = self.engine.execution_options(isolation_level="AUTOCOMMIT")
         self._lock = threading.RLock()
         self._writer: Connection | None = None
 
@@ -85,6 +87,13 @@ class Database:
             kept.detach()
             self._writer = kept
         return kept
+
+    @contextmanager
+    def autocommit(self) -> Iterator[Connection]:
+        """PostgreSQL alone: each statement is a transaction of its own."""
+        assert self.is_postgres
+        with self._alone.connect() as connection:
+            yield connection
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -137,12 +146,13 @@ def _open(url: str, idle_max_s: float) -> Engine:
         max_overflow=20,
         # Who gets no connection in this time is told to come back.
         pool_timeout=LOCK_WAIT_MS / 1000,
-        pool_pre_ping=True,
+        pool_use_lifo=True,
         connect_args={
             "options": f"-csearch_path={SCHEMA} -clock_timeout={LOCK_WAIT_MS} "
             f"-cidle_in_transaction_session_timeout={int(idle_max_s * 1000)}"
         },
     )
+    ping_rested(engine)
     limit_ms = int(max(2 * idle_max_s, TRANSACTION_MIN_S) * 1000)
 
     @event.listens_for(engine, "connect")

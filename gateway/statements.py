@@ -6,13 +6,15 @@ here is composed by SQLAlchemy as well, but once, and handed to the driver as te
 values.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any, Final
 
 from sqlalchemy import Connection, Dialect, Row, Select, Table, Update
 from sqlalchemy.dialects import postgresql
+
+from gateway import arrays
 
 KEYS: Final = "keys"
 """Name of the bind parameter (`expanding=True`) that a Lookup is asked with."""
@@ -31,25 +33,48 @@ class Insert:
     """
 
     def __init__(self, table: Table, *names: str) -> None:
-        columns = ", ".join(names)
+        self._table, self._names = table.name, names
         marks = ", ".join("?" * len(names))
         dialect: Dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
-        types = [table.c[name].type.compile(dialect=dialect) for name in names]
-        arrays = ", ".join(f"%s::{type_}[]" for type_ in types)
+        self._types = [table.c[name].type.compile(dialect=dialect) for name in names]
+        self._arrays = [_array_of(type_) for type_ in self._types]
+        columns = ", ".join(names)
         self._by_row = f"INSERT INTO {table.name} ({columns}) VALUES ({marks})"
-        self._by_column = f"INSERT INTO {table.name} ({columns}) SELECT * FROM unnest({arrays})"
+        self._by_column = self.by_column("")
         self._pick = itemgetter(*names)
 
     def __call__(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
         """Inserts the rows, in their order. Raises whatever the database raises."""
-        values = [self._pick(row) for row in rows]
-        if not values:
+        if not rows:
             return
         if connection.dialect.name == "sqlite":
-            connection.exec_driver_sql(self._by_row, values)
+            connection.exec_driver_sql(self._by_row, [self._pick(row) for row in rows])
         else:
-            columns = tuple(list(column) for column in zip(*values, strict=True))
-            connection.exec_driver_sql(self._by_column, columns)
+            connection.exec_driver_sql(self._by_column, self.columns("", rows))
+
+    def by_column(self, prefix: str) -> str:
+        """The statement for PostgreSQL, to be part of a larger one: parameters are `columns`."""
+        unnested = ", ".join(
+            f"%({prefix}{name})s::{type_}[]"
+            for name, type_ in zip(self._names, self._types, strict=True)
+        )
+        columns = ", ".join(self._names)
+        return f"INSERT INTO {self._table} ({columns}) SELECT * FROM unnest({unnested})"
+
+    def columns(self, prefix: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+        """The rows as parameters of `by_column`."""
+        values = zip(*map(self._pick, rows), strict=True) if rows else [()] * len(self._names)
+        return {
+            prefix + name: array(column)
+            for name, array, column in zip(self._names, self._arrays, values, strict=True)
+        }
+
+
+def _array_of(type_: str) -> Callable[[Iterable[Any]], str]:
+    """What writes an array of this type of PostgreSQL."""
+    if type_ == "BYTEA":
+        return arrays.blobs
+    return arrays.texts if type_ == "TEXT" else arrays.numbers
 
 
 class Change:

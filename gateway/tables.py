@@ -53,6 +53,8 @@ merchants = Table(
     Column("next_owner_nonce", BigInteger, nullable=False, server_default="-9223372036854775808"),
     # What open issues, refunds and withdrawals will take.
     Column("held", Money, nullable=False, server_default="0"),
+    # How often something was taken off it again: whoever decided by it sees whether it is the same.
+    Column("releases", BigInteger, nullable=False, server_default="0"),
     # What its active webhook end points listen to, as bits: accepting reads this row anyway.
     Column("webhook_events", Integer, nullable=False, server_default="0"),
     # Points whose issue was accepted on that day (days of network time since 1970); kept only where
@@ -75,6 +77,7 @@ members = Table(
     Column("nonce_highest", Integer, nullable=False, server_default="0"),
     # Points that open redemptions and transfers will take.
     Column("held", BigInteger, nullable=False, server_default="0"),
+    Column("releases", BigInteger, nullable=False, server_default="0"),
     Column("created_at", BigInteger, nullable=False),
 )
 

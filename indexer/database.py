@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine import URL, make_url
 
+from indexer.pings import ping_rested
 from indexer.tables import SCHEMA_VERSION, metadata, mirror_schema
 from indexer.views import create_views
 from wallet_sdk.errors import InputInvalid
@@ -89,15 +90,17 @@ def open_mirror(url: str | URL, *, create: bool = True, cache_kb: int = CACHE_KB
 
 
 def _open_postgres(url: URL) -> Engine:
-    return sa.create_engine(
+    engine = sa.create_engine(
         url.set(drivername="postgresql+psycopg"),
         # One snapshot a transaction, so that the parts of an answer belong together. The indexer is
         # the only writer, so nothing can fail to serialize.
         isolation_level="REPEATABLE READ",
         # What a crash of the server may lose are the last commits, and the chain still has them.
         connect_args={"options": f"-csearch_path={SCHEMA} -csynchronous_commit=off"},
-        pool_pre_ping=True,
+        pool_use_lifo=True,
     )
+    ping_rested(engine)
+    return engine
 
 
 def _open_sqlite(url: URL, cache_kb: int) -> Engine:

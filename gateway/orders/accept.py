@@ -1,26 +1,39 @@
-"""Decides a group of requests and stores what it accepts, inside the writer's one transaction.
+"""Decides a group of requests and stores what it accepts, in one transaction.
 
 Per request: the idempotency key (new, or its stored answer), then line by line: known member and
 merchant, a free reference, credit or balance that reaches. All reads are set-based and come first
-(`known`); the decisions are plain Python (`decide`); the inserts come last.
+(`known`); the decisions are plain Python (`decide`); the inserts come last. On PostgreSQL a group
+is tried without locks first (`quick`).
 """
 
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import suppress
 
 from sqlalchemy import Connection, bindparam, select, update
 
+from gateway import faults
 from gateway.books import Books
 from gateway.clock import DAY_S
 from gateway.database import Database
 from gateway.errors import IdempotencyKeyReused
 from gateway.orders import answers as answer_codec
+from gateway.orders import inserts, quick
 from gateway.orders.answers import Answer
 from gateway.orders.decide import Rows, decide
-from gateway.orders.known import SELDOM, DailyCap, Known, Request, no_cap, read
+from gateway.orders.known import (
+    SELDOM,
+    DailyCap,
+    Decided,
+    Known,
+    Request,
+    Stored,
+    no_cap,
+    read,
+)
 from gateway.orders.reversals import Reversals
-from gateway.statements import KEYS, Change, Insert, Lookup
-from gateway.tables import audit, idempotency, members, merchants, orders, refusals
+from gateway.statements import KEYS, Change, Lookup
+from gateway.tables import idempotency, members, merchants
 from gateway.webhooks import outbox
 from gateway.webhooks.events import Event
 
@@ -30,21 +43,11 @@ _STORED = Lookup(
         _C.tenant == bindparam("tenant"), _C.key.in_(bindparam(KEYS, expanding=True))
     )
 )
-_KEYS = Insert(idempotency, "tenant", "key", "body_hash", "answer", "answered_at")
-_ORDERS = Insert(
-    orders,
-    *("public_id", "kind", "state", "merchant_id", "member_id", "to_member_id"),
-    *("points", "hold", "reference", "accepted_at", "changed_at"),
-)
-_REFUSALS = Insert(
-    refusals, "merchant_id", "member_id", "kind", "points", "reference", "code", "at"
-)
 _COUNT = Change(
     update(merchants)
     .where(merchants.c.id == bindparam("row_id"))
     .values(cap_day=bindparam("day"), cap_points=bindparam("issued"))
 )
-_AUDIT = Insert(audit, "at", "actor", "action", "subject", "detail")
 _ADD_MONEY = Change(
     update(merchants)
     .where(merchants.c.id == bindparam("row_id"))
@@ -59,21 +62,38 @@ _ADD_POINTS = Change(
 
 def accept(
     database: Database,
-    connection: Connection,
     books: Books,
     now: int,
     requests: Sequence[Request],
     daily_cap: DailyCap = no_cap,
 ) -> list[list[Answer] | IdempotencyKeyReused]:
-    """The answers to `requests`, in their order; everything is stored in `connection`.
+    """The answers to `requests`, in their order; what they accept is stored when this returns.
 
-    The keys of one group are distinct. Raises whatever the database raises; then nothing of the
-    group is stored and the caller rolls back.
+    The keys of one group are distinct. Raises NotReady and whatever the database raises; then
+    nothing of the group is stored.
     """
+    if quick.suits(database, requests):
+        # Without locks first, with them where others were at the same rows.
+        with suppress(quick.Crowded):
+            return _answers(requests, *quick.accept(database, books, now, requests, daily_cap))
+    with database.write() as connection:
+        found = _accept_locked(database, connection, books, now, requests, daily_cap)
+        faults.point("accept.before_commit")
+    return _answers(requests, *found)
+
+
+def _accept_locked(
+    database: Database,
+    connection: Connection,
+    books: Books,
+    now: int,
+    requests: Sequence[Request],
+    daily_cap: DailyCap,
+) -> tuple[Stored, Decided]:
     stored = _stored_answers(connection, requests)
     fresh = [r for r in requests if (r.tenant, r.key) not in stored]
     rows = Rows()
-    decided: dict[tuple[int, str], list[Answer]] = {}
+    decided: Decided = {}
     if fresh:
         known = read(connection, books, now, fresh, daily_cap)
         if any(line.kind in SELDOM for request in fresh for line in request.lines):
@@ -81,6 +101,12 @@ def accept(
         for request in fresh:
             decided[request.tenant, request.key] = decide(request, known, now, rows)
         _write(connection, known, rows, now)
+    return stored, decided
+
+
+def _answers(
+    requests: Sequence[Request], stored: Stored, decided: Decided
+) -> list[list[Answer] | IdempotencyKeyReused]:
     results: list[list[Answer] | IdempotencyKeyReused] = []
     for request in requests:
         found = stored.get((request.tenant, request.key))
@@ -100,9 +126,7 @@ def key_reused(key: str) -> IdempotencyKeyReused:
     )
 
 
-def _stored_answers(
-    connection: Connection, requests: Sequence[Request]
-) -> dict[tuple[int, str], tuple[bytes, bytes]]:
+def _stored_answers(connection: Connection, requests: Sequence[Request]) -> Stored:
     by_tenant: defaultdict[int, list[str]] = defaultdict(list)
     for request in requests:
         by_tenant[request.tenant].append(request.key)
@@ -115,9 +139,9 @@ def _stored_answers(
 
 def _write(connection: Connection, known: Known, rows: Rows, now: int) -> None:
     # The keys come first: where another process was quicker, nothing else was done in vain.
-    _KEYS(connection, rows.keys)
+    inserts.KEYS(connection, rows.keys)
     if rows.orders:
-        _ORDERS(connection, rows.orders)
+        inserts.ORDERS(connection, rows.orders)
         heard = {
             order["public_id"]: order["merchant_id"]
             for order in rows.orders
@@ -125,9 +149,15 @@ def _write(connection: Connection, known: Known, rows: Rows, now: int) -> None:
         }
         if heard:
             outbox.write_first(connection, Event.ACCEPTED, heard, now)
-    _REFUSALS(connection, rows.refusals)
+    inserts.REFUSALS(connection, rows.refusals)
     for change, holds in ((_ADD_MONEY, known.held_money), (_ADD_POINTS, known.held_points)):
         change(connection, [{"row_id": k, "amount": v} for k, v in sorted(holds.items()) if v])
-    issued = sorted(known.issued_today.items())
-    _COUNT(connection, [{"row_id": k, "day": now // DAY_S, "issued": v} for k, v in issued])
-    _AUDIT(connection, rows.audit)
+    _COUNT(
+        connection,
+        [
+            {"row_id": m.id, "day": now // DAY_S, "issued": m.issued_today + known.issued[m.id]}
+            for m in sorted(known.merchants.values(), key=lambda m: m.id)
+            if m.id in known.issued
+        ],
+    )
+    inserts.AUDIT(connection, rows.audit)

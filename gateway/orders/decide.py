@@ -197,12 +197,10 @@ def _hold_points(line: NewOrder, member: KnownMember, known: Known) -> int:
 
 def _hold_money(line: NewOrder, merchant: KnownMerchant, known: Known, now: int) -> int:
     if known.daily_cap is not None:
-        _check_cap(line, merchant, known.daily_cap, now)
-    position = merchant.position
-    assert position is not None
+        issued_today = merchant.issued_today + known.issued.get(merchant.id, 0)
+        _check_cap(line, issued_today, known.daily_cap, now)
     charge = line.points * known.issue_price
-    room = min(position.position + position.credit_limit, MONEY_MAX)
-    available = room - merchant.held - known.held_money[merchant.id]
+    available = room_of(merchant) - merchant.held - known.held_money[merchant.id]
     if charge > available:
         raise CreditLimitExceeded(
             f"the issue costs {charge}, {max(available, 0)} are available",
@@ -211,14 +209,19 @@ def _hold_money(line: NewOrder, merchant: KnownMerchant, known: Known, now: int)
         )
     known.held_money[merchant.id] += charge
     if known.daily_cap is not None:
-        merchant.issued_today += line.points
-        known.issued_today[merchant.id] = merchant.issued_today
+        known.issued[merchant.id] += line.points
     return charge
 
 
-def _check_cap(line: NewOrder, merchant: KnownMerchant, cap: int, now: int) -> None:
+def room_of(merchant: KnownMerchant) -> int:
+    """Most that may be held of it: position and credit, as the mirror said."""
+    assert merchant.position is not None
+    return min(merchant.position.position + merchant.position.credit_limit, MONEY_MAX)
+
+
+def _check_cap(line: NewOrder, issued_today: int, cap: int, now: int) -> None:
     """What the till's key could not sign today is not promised. Raises DailyCapExceeded."""
-    available = max(cap - merchant.issued_today, 0)
+    available = max(cap - issued_today, 0)
     if line.points > available:
         next_day_at = (now // DAY_S + 1) * DAY_S
         raise DailyCapExceeded(

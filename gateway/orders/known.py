@@ -15,6 +15,7 @@ from gateway.clock import DAY_S
 from gateway.codes import MERCHANT_STATES, State, has
 from gateway.errors import NotFound
 from gateway.model import MerchantState, NewOrder, OrderKind
+from gateway.orders.answers import Answer
 from gateway.statements import KEYS, Lookup
 from gateway.tables import members, merchants, orders
 from gateway.webhooks.events import Event
@@ -60,6 +61,11 @@ def no_cap(_now: int) -> int | None:
     return None
 
 
+Stored = dict[tuple[int, str], tuple[bytes, bytes]]
+"""(tenant, idempotency key) -> hash of the body, answer as it is stored."""
+Decided = dict[tuple[int, str], list[Answer]]
+"""(tenant, idempotency key) -> answers to the lines."""
+
 DEBITS = (OrderKind.REDEEM, OrderKind.RETURN, OrderKind.TRANSFER)
 SELDOM = (OrderKind.REFUND, OrderKind.RETURN, OrderKind.WITHDRAW)
 
@@ -93,24 +99,29 @@ def hash_of(lines: Sequence[NewOrder]) -> bytes:
 
 @dataclass(slots=True)
 class KnownMember:
-    """A member's row; `held` are points that open orders will take."""
+    """A member's row; `held` are points that open orders will take, `releases` how often something
+    was taken off them.
+    """
 
     id: int
     address: bytes
     held: int
+    releases: int = 0
 
 
 @dataclass(slots=True)
 class KnownMerchant:
     """A merchant's row and its position; `held` is money that open issues will be charged,
-    `issued_today` are points whose issue was accepted on this day.
+    `releases` how often something was taken off it, `issued_today` are points whose issue was
+    accepted on this day.
     """
 
     id: int
     state: MerchantState
     held: int
-    position: Position | None
+    position: Position | None = None
     issued_today: int = 0
+    releases: int = 0
 
 
 @dataclass(slots=True)
@@ -124,7 +135,7 @@ class Known:
         reversals: decides refunds, returns and withdrawals, where the group has one.
         listening: numbers of merchants with a webhook end point that hears of accepted orders.
         daily_cap: most points that a merchant's till may issue in a day; None: no cap.
-        issued_today: by merchant, what this group brought it to; only where there is a cap.
+        issued: points that this group issues, by merchant; only where there is a cap.
     """
 
     members: dict[str, KnownMember] = field(default_factory=dict)
@@ -137,7 +148,7 @@ class Known:
     held_points: defaultdict[int, int] = field(default_factory=lambda: defaultdict(int))
     listening: set[int] = field(default_factory=set)
     daily_cap: int | None = None
-    issued_today: dict[int, int] = field(default_factory=dict)
+    issued: defaultdict[int, int] = field(default_factory=lambda: defaultdict(int))
 
     def hears(self, merchant: int) -> bool:
         """Whether that merchant is told of accepted orders."""
@@ -168,9 +179,21 @@ def read(
     lines = [line for request in requests for line in request.lines]
     known = Known()
     # Locks are taken in one order everywhere (merchants, then members, each by id).
-    _read_merchants(connection, books, known, lines, now // DAY_S)
+    _read_merchants(connection, known, lines, now // DAY_S)
     _read_members(connection, known, lines)
     _read_references(connection, known, requests)
+    ask_books(books, known, now, lines, daily_cap)
+    return known
+
+
+def ask_books(
+    books: Books, known: Known, now: int, lines: Sequence[NewOrder], daily_cap: DailyCap
+) -> None:
+    """What the mirror says of them. After the holds were read: what is released in between is then
+    counted twice, never not at all. Raises NotReady.
+    """
+    for merchant in known.merchants.values():
+        merchant.position = books.position(merchant.id)
     debtors = [
         known.members[line.member]
         for line in lines
@@ -182,29 +205,27 @@ def read(
     if any(line.kind is OrderKind.ISSUE for line in lines):
         known.issue_price = books.issue_price(now)
         known.daily_cap = daily_cap(now)
-    return known
 
 
 def _read_merchants(
-    connection: Connection, books: Books, known: Known, lines: Sequence[NewOrder], day: int
+    connection: Connection, known: Known, lines: Sequence[NewOrder], day: int
 ) -> None:
-    by_raw = _raw_ids(ids.MERCHANT, (line.merchant for line in lines if line.merchant))
+    by_raw = raw_ids(ids.MERCHANT, (line.merchant for line in lines if line.merchant))
     for row in _MERCHANTS(connection, sorted(by_raw)):
         known.merchants[by_raw[bytes(row.public_id)]] = KnownMerchant(
             row.id,
             MERCHANT_STATES[row.state],
             row.held,
-            books.position(row.id),
-            row.cap_points if row.cap_day == day else 0,
+            issued_today=row.cap_points if row.cap_day == day else 0,
         )
         if row.webhook_events & Event.ACCEPTED:
             known.listening.add(row.id)
 
 
 def _read_members(connection: Connection, known: Known, lines: Sequence[NewOrder]) -> None:
-    debtors = _raw_ids(ids.MEMBER, (line.member for line in lines if line.kind in DEBITS))
+    debtors = raw_ids(ids.MEMBER, (line.member for line in lines if line.kind in DEBITS))
     named = (name for line in lines for name in (line.member, line.to_member) if name)
-    others = {raw: name for raw, name in _raw_ids(ids.MEMBER, named).items() if raw not in debtors}
+    others = {raw: name for raw, name in raw_ids(ids.MEMBER, named).items() if raw not in debtors}
     for wanted, lookup in ((debtors, _DEBTORS), (others, _MEMBERS)):
         for row in lookup(connection, sorted(wanted)):
             known.members[wanted[bytes(row.public_id)]] = KnownMember(
@@ -225,7 +246,7 @@ def _read_references(connection: Connection, known: Known, requests: Sequence[Re
             known.references[merchant, row.reference] = order_id
 
 
-def _raw_ids(prefix: str, names: Iterable[str]) -> dict[bytes, str]:
+def raw_ids(prefix: str, names: Iterable[str]) -> dict[bytes, str]:
     """Ids in SQL form; what cannot be an id is left out, and so is unknown later."""
     found = {}
     for name in set(names):

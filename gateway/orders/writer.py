@@ -157,19 +157,14 @@ class AcceptWriter:
 
     def _accept(self, group: Sequence[_Waiting], tries: int = 1) -> None:
         try:
-            with (
-                tracing.step("accept", lambda: _accepted(results)),
-                self._database.write() as connection,
-            ):
+            with tracing.step("accept", lambda: _accepted(results)):
                 results = accept(
                     self._database,
-                    connection,
                     self._books,
                     self._clock.now(),
                     [waiting.request for waiting in group],
                     self._daily_cap,
                 )
-                faults.point("accept.before_commit")
             faults.point("accept.before_reply")
         except GatewayError as error:
             # The mirror or the chain cannot be asked: true for each of them.

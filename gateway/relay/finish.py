@@ -32,12 +32,12 @@ log = logging.getLogger(__name__)
 _RELEASE_MONEY = (
     update(merchants)
     .where(merchants.c.id == bindparam("row_id"))
-    .values(held=merchants.c.held - bindparam("amount"))
+    .values(held=merchants.c.held - bindparam("amount"), releases=merchants.c.releases + 1)
 )
 _RELEASE_POINTS = (
     update(members)
     .where(members.c.id == bindparam("row_id"))
-    .values(held=members.c.held - bindparam("amount"))
+    .values(held=members.c.held - bindparam("amount"), releases=members.c.releases + 1)
 )
 _NONCE_USED = (
     update(members)

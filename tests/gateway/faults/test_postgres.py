@@ -16,6 +16,7 @@ from sqlalchemy import event
 from gateway.database import Database, migrate
 from gateway.errors import NotReady
 from gateway.model import Accepted
+from gateway.orders import quick
 from tests.gateway.deployed import end_sessions
 from tests.gateway.faults.test_storage import ask, holds_once, refused_for_now
 from tests.gateway.helpers import House, house_on
@@ -58,6 +59,13 @@ def pid_of(connection: sa.Connection) -> int:
     return int(connection.connection.driver_connection.info.backend_pid)  # type: ignore[union-attr]
 
 
+@pytest.fixture
+def under_locks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Groups are decided in one transaction with locks, as where others come in between."""
+    monkeypatch.setattr(quick, "suits", lambda *_: False)
+
+
+@pytest.mark.usefixtures("under_locks")
 @pytest.mark.parametrize("moment", ["begin", "commit"])
 def test_accept__back_end_terminated_before__is_stored_once(server: Server, moment: str) -> None:
     house, terminate = server
@@ -69,23 +77,46 @@ def test_accept__back_end_terminated_before__is_stored_once(server: Server, mome
     holds_once(house, "before", "during")
 
 
-def test_accept__back_end_terminated_after_its_commit__is_stored_once(
-    server: Server, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("moment", ["FROM idempotency", "INSERT INTO idempotency"])
+def test_accept__back_end_terminated_before_a_statement__is_stored_once(
+    server: Server, moment: str
 ) -> None:
     house, terminate = server
     ask(house, "before")
-    dialect, real = house.database.engine.dialect, house.database.engine.dialect.do_commit
+    hit = once(lambda connection: terminate(pid_of(connection)))
+
+    def strike(connection: sa.Connection, _cursor: Any, statement: str, *_: Any) -> None:
+        if moment in statement:
+            hit(connection)
+
+    event.listen(house.database.engine, "before_cursor_execute", strike)
+    holds_once(house, "before", "during")
+    event.remove(house.database.engine, "before_cursor_execute", strike)
+    holds_once(house, "before", "during")
+
+
+@pytest.mark.parametrize("way", ["do_execute", "do_commit"])
+def test_accept__back_end_terminated_after_its_commit__is_stored_once(
+    server: Server, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    house, terminate = server
+    if way == "do_commit":
+        monkeypatch.setattr(quick, "suits", lambda *_: False)
+    ask(house, "before")
+    dialect = house.database.engine.dialect
+    real = getattr(dialect, way)
     struck: list[int] = []
 
-    def commit(connection: Any) -> None:
-        real(connection)
-        if not struck:
-            struck.append(connection.driver_connection.info.backend_pid)
+    def carry_out(at: Any, statement: str = "", *rest: Any) -> None:
+        real(*([at] if way == "do_commit" else [at, statement, *rest]))
+        driver = at.driver_connection if way == "do_commit" else at.connection
+        if not struck and (way == "do_commit" or "INSERT INTO idempotency" in statement):
+            struck.append(driver.info.backend_pid)
             terminate(struck[0])
-            # What the driver says when the reply to COMMIT never came.
-            connection.driver_connection.execute("SELECT 1")
+            # What the driver says when the reply never came.
+            driver.execute("SELECT 1")
 
-    monkeypatch.setattr(dialect, "do_commit", commit)
+    monkeypatch.setattr(dialect, way, carry_out)
     (answer,) = ask(house, "during")
     assert struck
     assert isinstance(answer, Accepted)
