@@ -15,6 +15,7 @@ from sqlalchemy.exc import InterfaceError, InternalError, OperationalError, Prog
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from gateway.errors import NotReady, SchemaUnknown
+from indexer.database import into_wal
 from indexer.pings import ping_rested
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -171,7 +172,7 @@ def _prepare_sqlite(engine: Engine) -> None:
         # we say BEGIN ourselves.
         connection.isolation_level = None
         cursor = connection.cursor()
-        cursor.execute("PRAGMA journal_mode=WAL")
+        into_wal(connection, LOCK_WAIT_MS / 1000)
         cursor.execute("PRAGMA synchronous=FULL")
         cursor.execute(f"PRAGMA cache_size=-{READER_CACHE_KB}")
         cursor.execute("PRAGMA temp_store=MEMORY")

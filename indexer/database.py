@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import sqlite3
 import sys
+import time
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -28,6 +29,7 @@ CACHE_KB: Final = 16_384
 our memory."""
 READER_CACHE_KB: Final = 2_048
 """And of those that only ask, and are many: a commit of the indexer's empties them all."""
+_WAL_TRY_S: Final = 0.01
 _WAL_PAGES: Final = 16_000
 """Pages (4 KB) in the log before a commit moves them to the file by itself: a backfill writes the
 same pages of an index again and again, and only the last of them goes to the file. At the head the
@@ -115,7 +117,7 @@ def _open_sqlite(url: URL, cache_kb: int) -> Engine:
     def _connected(connection: sqlite3.Connection, _record: Any) -> None:
         # The driver must not begin transactions by itself; `_begun` does it in every case.
         connection.isolation_level = None
-        connection.execute("PRAGMA journal_mode = WAL")
+        into_wal(connection, _BUSY_TIMEOUT_MS / 1000)
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute(f"PRAGMA cache_size = -{cache_kb}")
         connection.execute("PRAGMA temp_store = MEMORY")
@@ -126,6 +128,22 @@ def _open_sqlite(url: URL, cache_kb: int) -> Engine:
         connection.exec_driver_sql("BEGIN")
 
     return engine
+
+
+def into_wal(connection: sqlite3.Connection, wait_s: float) -> None:
+    """Has SQLite keep a log ahead of the file. Two that open a new file at once both want it alone
+    for this change, and SQLite waits for no such lock by itself: we do. Raises OperationalError.
+    """
+    until = time.monotonic() + wait_s
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            time.sleep(_WAL_TRY_S)
+        else:
+            return
 
 
 def checkpoint(engine: Engine) -> None:

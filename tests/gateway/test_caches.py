@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import sqlite3
+import threading
 import time
 import weakref
 from collections.abc import Iterator
@@ -20,6 +22,7 @@ from gateway.model import NewOrder, OrderKind
 from gateway.network import Network
 from gateway.orders.known import Request, hash_of
 from gateway.relay import signing
+from indexer.database import into_wal
 from tests.gateway.helpers import House, fresh
 
 # Three that write (order book, mirror, journal), and two pools of fifteen that read.
@@ -122,3 +125,16 @@ def test_portion__of_open_batches__holds_so_many_orders_at_most(
 ) -> None:
     found = signing.portion([SimpleNamespace(order_count=size) for size in sizes])
     assert len(found) == taken
+
+
+def test_open__while_another_has_the_new_file_alone__waits(tmp_path: Path) -> None:
+    file = tmp_path / "new.db"
+    other = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN EXCLUSIVE")
+    threading.Timer(0.1, other.commit).start()
+    # Without patience of SQLite's own, which is none for this change in any case.
+    mine = sqlite3.connect(file, timeout=0)
+    into_wal(mine, wait_s=10)
+    assert mine.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    mine.close()
+    other.close()
