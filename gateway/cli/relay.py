@@ -88,8 +88,9 @@ def incidents_(
     """What happened that a person should know of, with what to do about each.
 
     relayer_drained ends by itself when the relayer is funded. strangers_nonce stays until it is
-    acknowledged. reorg_below_finality, book_behind_chain and coalition_succeeded keep the relay
-    closed until `banyan reconcile` has matched order book and chain.
+    acknowledged, call_undecided until a node shows what became of the call.
+    reorg_below_finality, book_behind_chain and coalition_succeeded keep the relay closed
+    until `banyan reconcile` has matched order book and chain.
     """
     with failing(as_json), _book(data) as (database, _):
         with database.read() as connection:

@@ -32,6 +32,7 @@ class Incident(StrEnum):
     WRONG_CHAIN = "wrong_chain"
     BOOK_BEHIND_CHAIN = "book_behind_chain"
     COALITION_SUCCEEDED = "coalition_succeeded"
+    CALL_UNDECIDED = "call_undecided"
 
 
 CLOSING: Final = (
@@ -62,6 +63,11 @@ HELP: Final[dict[Incident, str]] = {
         "Another Coalition has taken over. Start every gateway and relay anew: they then sign for "
         "the successor. `banyan reconcile` opens again; what was signed for the old one and had no "
         "effect is signed anew once its deadline has passed."
+    ),
+    Incident.CALL_UNDECIDED: (
+        "The node does not show what became of a call, and it is not sent again: it could be "
+        "carried out twice. Set BANYAN_RPC_URL to a node that keeps receipts; then it ends by "
+        "itself."
     ),
 }
 
@@ -128,6 +134,15 @@ def _told(sequence: int, row: Any) -> dict[str, Any]:
 def open_ones(connection: Connection) -> Sequence[Any]:
     """Open incidents, the oldest first."""
     return connection.execute(select(incidents).where(*_open).order_by(incidents.c.id)).all()
+
+
+def not_ended(connection: Connection, kind: Incident) -> dict[str, bool]:
+    """Subjects of incidents of this kind that have not ended, and whether they are open (or a
+    person has acknowledged them).
+    """
+    c = incidents.c
+    query = select(c.subject, c.acknowledged_at).where(c.kind == kind.value, c.ended_at.is_(None))
+    return {row.subject: row.acknowledged_at is None for row in connection.execute(query)}
 
 
 def get(connection: Connection, number: int) -> Any:

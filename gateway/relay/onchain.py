@@ -177,10 +177,11 @@ def transactions_of(
         for block in rpc.batch([("eth_getBlockByNumber", [hex(n), True]) for n in numbers]):
             for transaction in (block or {}).get("transactions", ()):
                 if transaction["from"].lower() in ours:
-                    yield _found(transaction)
+                    yield found_transaction(transaction)
 
 
-def _found(transaction: dict[str, Any]) -> FoundTransaction:
+def found_transaction(transaction: dict[str, Any]) -> FoundTransaction:
+    """A mined transaction as a node tells it."""
     to = transaction.get("to")
     return FoundTransaction(
         hash=from_hex(transaction["hash"], 32),

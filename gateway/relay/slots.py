@@ -122,7 +122,7 @@ class SlotKeeper:
                 batches.c.slot_id.is_(None),
                 batches.c.block_number.is_(None),
                 _is_due(now),
-                or_(batches.c.after_id.is_(None), earlier.c.block_number.is_not(None)),
+                _may_follow(earlier),
             )
             .order_by(batches.c.id)
             .limit(BATCHES_MAX)
@@ -250,6 +250,15 @@ def _is_due(now: int) -> ColumnElement[bool]:
     """SQL: its time has come; or it lies so far ahead that the clock was wrong that set it."""
     due_at = batches.c.due_at
     return or_(due_at <= now, due_at.between(now + BACKOFF_MAX_S + 1, NEVER - 1))
+
+
+def _may_follow(earlier: Any) -> ColumnElement[bool]:
+    """SQL: what the batch follows has taken effect, and no reorg can put the batch before it: it is
+    final, or of the same account, whose nonces the chain takes in their order.
+    """
+    is_behind = and_(earlier.c.signer == batches.c.signer, earlier.c.block_number.is_not(None))
+    is_final = earlier.c.state == BatchState.DONE.value
+    return or_(batches.c.after_id.is_(None), is_final, is_behind)
 
 
 def pack(waiting: Iterable[Any]) -> list[_Load]:

@@ -4,7 +4,7 @@ a reverted transaction inside, behind a node that lags.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,11 +17,14 @@ from gateway.errors import Conflict, NotReady, ReorgBelowFinality
 from gateway.operator.calls import enqueue
 from gateway.orders.cancel import cancel
 from gateway.relay import blocks, incidents, status
+from gateway.relay.chain import Chain
 from gateway.relay.incidents import Incident
+from gateway.relay.lines import Lines
 from gateway.tables import batches, members, nonce_slots, orders
 from tests.gateway.node import NodeHouse, open_house
 from tests.gateway.test_relay_faults import count, issue, redeem, right
 from wallet_sdk.contracts import Call
+from wallet_sdk.errors import RpcError
 from wallet_sdk.types import address_bytes, to_hex
 
 
@@ -125,8 +128,12 @@ def test_stranger__in_a_block_that_stays__is_a_strangers_nonce_once_final(
 
 
 def use_relayers_nonce(house: NodeHouse) -> None:
-    """Somebody who has the relayer's key sends nothing to nobody."""
-    relayer = house.custody.network_addresses()[Purpose.RELAYER]
+    use_nonce(house, Purpose.RELAYER)
+
+
+def use_nonce(house: NodeHouse, purpose: Purpose) -> None:
+    """Somebody who has the key sends nothing to nobody."""
+    relayer = house.custody.network_addresses()[purpose]
     nonce = int(house.node.call("eth_getTransactionCount", [relayer, "latest"]), 16)
     raw, _ = house.custody.signer(address_bytes(relayer)).sign_transaction(
         {
@@ -145,11 +152,17 @@ def use_relayers_nonce(house: NodeHouse) -> None:
     house.node.call("eth_sendRawTransaction", [to_hex(raw)])
 
 
-def enqueued(house: NodeHouse, purpose: Purpose, call: Call) -> int:
+def enqueued(house: NodeHouse, purpose: Purpose, call: Call, *, after: int | None = None) -> int:
     sender, now = house.custody.network_addresses()[purpose], house.clock.now()
     with house.database.write() as connection:
         return enqueue(
-            connection, sender=sender, to=call.to, data=call.data, label=call.label, now=now
+            connection,
+            sender=sender,
+            to=call.to,
+            data=call.data,
+            label=call.label,
+            after=after,
+            now=now,
         )
 
 
@@ -180,6 +193,50 @@ def test_call__reverted_in_a_block_that_goes__takes_effect_in_another(house: Nod
 
 
 @pytest.mark.soak
+def test_call__that_follows_another_key__waits_until_no_reorg_can_put_it_first(
+    house: NodeHouse,
+) -> None:
+    make, reference = house.gateway.network.calls, to_hex(bytes(31) + b"1")
+    operator = house.custody.network_addresses()[Purpose.OPERATOR]
+    proposed = enqueued(house, Purpose.TREASURER, make.propose_mint(reference, operator, 5))
+    confirmed = enqueued(house, Purpose.ATTESTOR, make.confirm_mint(reference), after=proposed)
+    for _ in range(2):
+        house.scan()
+        house.mine()
+    house.scan()
+    # One block is behind it, two make it final: a fork could still mine the confirmation first,
+    # which reverts, and the bank reference would stay booked for money that is never minted.
+    assert slots_of(house, proposed, confirmed) == [True, False]
+    house.node.call("anvil_rollback", [2])
+    house.gateway.relay._sender._offered.clear()
+    house.settle()
+    assert state_of(house, proposed) == state_of(house, confirmed) == (BatchState.DONE, None)
+
+
+@pytest.mark.soak
+def test_call__that_follows_one_of_the_same_key__goes_out_behind_it(house: NodeHouse) -> None:
+    make = house.gateway.network.calls
+    paused = enqueued(house, Purpose.OPERATOR, make.pause_issuing(True))
+    goes_on = enqueued(house, Purpose.OPERATOR, make.pause_issuing(False), after=paused)
+    house.scan()
+    assert slots_of(house, paused, goes_on) == [True, False]
+    house.mine()
+    house.scan()
+    house.scan()
+    # Its nonce is the higher one: no fork takes it first.
+    assert slots_of(house, paused, goes_on) == [True, True]
+    house.settle()
+    assert state_of(house, goes_on) == (BatchState.DONE, None)
+
+
+def slots_of(house: NodeHouse, *numbers: int) -> list[bool]:
+    """Whether each of these batches has a nonce to be sent with."""
+    with house.database.read() as connection:
+        query = select(batches.c.slot_id).where(batches.c.id.in_(numbers)).order_by(batches.c.id)
+        return [slot is not None for slot in connection.execute(query).scalars()]
+
+
+@pytest.mark.soak
 def test_call__reverted_in_a_final_block__is_over(house: NodeHouse) -> None:
     call = house.gateway.network.calls.confirm_mint(to_hex(bytes(31) + b"1"))
     number = enqueued(house, Purpose.ATTESTOR, call)
@@ -198,6 +255,69 @@ def test_unstick__a_call__is_refused_or_it_would_be_carried_out_twice(tmp_path: 
             status.unstick(connection, relayer, nonce, house.clock.now())
         house.settle()
         assert state_of(house, number) == (BatchState.DONE, None)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("prunes_states", [False, True])
+def test_call__without_a_receipt_in_a_final_block__is_not_sent_again(
+    house: NodeHouse, monkeypatch: pytest.MonkeyPatch, prunes_states: bool
+) -> None:
+    chain, operator = house.gateway.relay._chain, network_address(house, Purpose.OPERATOR)
+    number = enqueued(house, Purpose.OPERATOR, house.gateway.network.calls.pause_issuing(True))
+    house.gateway.relay.send()
+    nonce = chain.transaction_count(operator) + 1
+    with monkeypatch.context() as node:
+        # It began with a snapshot, or has pruned what it had.
+        node.setattr(chain, "receipts", lambda hashes, of: [None] * len(hashes))
+        if prunes_states:
+            node.setattr(chain, "transaction_count", _newest_states_alone(chain))
+        for _ in range(3):
+            house.mine(3)
+            house.scan()
+        assert state_of(house, number) == (BatchState.SEALED, None)
+        assert kinds_open(house) == [Incident.CALL_UNDECIDED]
+    # Another node has it.
+    house.settle()
+    assert state_of(house, number) == (BatchState.DONE, None)
+    assert chain.transaction_count(operator) == nonce
+    house.scan()
+    assert kinds_open(house) == []
+
+
+@pytest.mark.soak
+def test_call__whose_nonce_a_stranger_is_seen_to_have_used__goes_on_another(
+    house: NodeHouse,
+) -> None:
+    # Blocks lie between the stranger's and the final one, and behind both.
+    house.mine(5)
+    number = enqueued(house, Purpose.OPERATOR, house.gateway.network.calls.pause_issuing(True))
+    house.gateway.relay._slots.run_once(Lines.all_of(house.custody.relayers()))
+    use_nonce(house, Purpose.OPERATOR)
+    house.mine(7)
+    house.settle()
+    assert state_of(house, number) == (BatchState.DONE, None)
+    assert kinds_open(house) == [Incident.STRANGERS_NONCE]
+
+
+def network_address(house: NodeHouse, purpose: Purpose) -> bytes:
+    return address_bytes(house.custody.network_addresses()[purpose])
+
+
+def kinds_open(house: NodeHouse) -> list[str]:
+    with house.database.read() as connection:
+        return [found.kind for found in incidents.open_ones(connection)]
+
+
+def _newest_states_alone(chain: Chain) -> Callable[..., int]:
+    """A node that refuses to look back by number."""
+    real = chain.transaction_count
+
+    def count_of(address: bytes, at: int | str | bytes = "latest") -> int:
+        if isinstance(at, int):
+            raise RpcError(-32000, "missing trie node")
+        return real(address, at)
+
+    return count_of
 
 
 def waiting(house: NodeHouse) -> list[dict[str, object]]:
