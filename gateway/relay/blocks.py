@@ -56,13 +56,16 @@ class Blocks:
         if not gone and not done:
             return
         now = self._clock.now()
-        with self._database.settle() as connection:
-            if gone:
+        if gone:
+            with self._database.settle() as connection:
                 settled.moved += reorg.take_back(connection, gone, now)
-            for number, block_hash in done:
+        # A transaction each: over two blocks it would lock merchants after members and orders,
+        # which is against the order in which an accept does.
+        for number, block_hash in done:
+            with self._database.settle() as connection:
                 count = finish.finalize(connection, number, block_hash, now)
-                settled.final += count
-                settled.moved += 1
+            settled.final += count
+            settled.moved += 1
 
     def _check(self, anchor: BlockId, canonical: Mapping[int, Block]) -> None:
         """Raises ReorgBelowFinality, NotReady: the node does not have that block."""

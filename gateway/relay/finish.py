@@ -60,7 +60,9 @@ def finalize(connection: Connection, number: int, block_hash: bytes, now: int) -
     ).all()
     batch_ids = [batch.id for batch in done]
     inside = [orders.c.batch_id.in_(part) for part in parts(batch_ids)]
-    release(connection, inside)
+    used = [b.member_id for b in done if b.member_id]
+    registered = [b.merchant_id for b in done if b.label == REGISTER]
+    release(connection, inside, merchants_too=registered, members_too=used)
     faults.point("settle.before_release")
     count = 0
     for which in inside:
@@ -77,11 +79,18 @@ def finalize(connection: Connection, number: int, block_hash: bytes, now: int) -
     return count
 
 
-def release(connection: Connection, which: Sequence[ColumnElement[bool]]) -> None:
+def release(
+    connection: Connection,
+    which: Sequence[ColumnElement[bool]],
+    *,
+    merchants_too: Sequence[int] = (),
+    members_too: Sequence[int] = (),
+) -> None:
     """Takes what the open orders of each of `which` hold off their merchants' and members' totals.
 
-    All sums first, then merchants, then members, each by number: the order in which everybody
-    locks these rows.
+    All sums first, then merchants, then members, each by number, before any order: the order in
+    which everybody locks these rows. The caller will write to those of `merchants_too` and
+    `members_too` as well.
     """
     money: Counter[int] = Counter()
     points: Counter[int] = Counter()
@@ -98,7 +107,15 @@ def release(connection: Connection, which: Sequence[ColumnElement[bool]]) -> Non
             )
             for row_id, amount in connection.execute(query):
                 sums[row_id] += int(amount)
-    for statement, sums in ((_RELEASE_MONEY, money), (_RELEASE_POINTS, points)):
+    for table, statement, sums, too in (
+        (merchants, _RELEASE_MONEY, money, merchants_too),
+        (members, _RELEASE_POINTS, points, members_too),
+    ):
+        if not sums.keys() >= set(too):
+            row = table.c.id
+            for numbers in parts(sorted({*sums, *too})):
+                query = select(row).where(row.in_(numbers)).order_by(row).with_for_update()
+                connection.execute(query).all()
         if sums:
             rows = [{"row_id": row_id, "amount": amount} for row_id, amount in sorted(sums.items())]
             connection.execute(statement, rows)
