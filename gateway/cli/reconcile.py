@@ -38,7 +38,8 @@ def reconcile(
     since the backup is written into the book: orders that wait there are closed by what they did;
     entries of orders that the backup does not know become orders `found on chain`; wallets of
     members that it does not know are kept for them; keys of merchants that it does not know are
-    made again. After a reorg below finality it takes up again what is gone. Harmless to repeat.
+    made again. After a reorg below finality it takes up again what is gone, and finds what had
+    been proven dead and took effect (`batches_alive`). Harmless to repeat.
 
     Read the answer: `merchants_found` were onboarded after the backup; onboard each again under the
     same name and slug, and it has its number, its keys and its position, and a new API key.

@@ -2,7 +2,8 @@
 block that was final has been replaced. The chain is the truth; what took effect there is written
 into the book, once.
 
-1. final orders whose block is gone are taken up again
+1. final orders whose block is gone are taken up again; batches that were void and took effect in
+   the fork that stands now are forgotten, and found again in 5
 2. of batches that are out it is looked up what became of them, as on every day
 3. transactions of our accounts fill their nonces; calls that wait and were carried out are closed
 4. merchants and members that the chain knows and the book has forgotten get rows, merchants their
@@ -33,7 +34,7 @@ from gateway.relay.chain import Block, Chain
 from gateway.relay.forgotten import fill_slots
 from gateway.relay.found import FoundWriter, Written
 from gateway.relay.merchants import forgotten, remember_merchants
-from gateway.relay.reopen import gone_blocks, reopen
+from gateway.relay.reopen import forget_alive, gone_blocks, reopen
 from gateway.relay.settle import Settled
 from gateway.relay.wallets import remember_members, unnamed
 from gateway.tables import audit
@@ -49,6 +50,7 @@ class Report:
 
     Attributes:
         as_of_block: the final block up to which all is matched.
+        batches_alive: those that had been proven dead, and took effect in the fork that stands now.
         members_unnamed: ids of members whose external ids the book does not know any more.
         lost_from, lost_to: seconds between which the book has forgotten something: the last that it
             knows before the first order that it had forgotten, and the last such order. What leaves
@@ -57,6 +59,7 @@ class Report:
 
     as_of_block: int = 0
     orders_reopened: int = 0
+    batches_alive: int = 0
     batches_settled: int = 0
     orders_failed: int = 0
     nonces_filled: int = 0
@@ -149,6 +152,7 @@ class Reconciler:
         gone = gone_blocks(self._database, self._chain)
         now = self._clock.now()
         report.orders_reopened = reopen(self._database, self._network, self._books, gone, now)
+        report.batches_alive = forget_alive(self._database, self._books, now)
 
     def _bury(self, final: Block, report: Report) -> None:
         """Every batch that is out: where it took effect, or that it never can."""

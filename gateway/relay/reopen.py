@@ -7,11 +7,12 @@ failure, not an ordinary path.
 import logging
 from collections import Counter
 from collections.abc import Sequence
+from typing import Final
 
 from sqlalchemy import Connection, and_, select, update
 
 from gateway.books import Books
-from gateway.codes import HOLDS_MONEY, AttemptState, BatchState, SlotState, State
+from gateway.codes import HOLDS_MONEY, AttemptState, BatchState, Kind, SlotState, State
 from gateway.database import Database
 from gateway.orders.known import parts
 from gateway.orders.moves import move
@@ -26,6 +27,8 @@ log = logging.getLogger(__name__)
 
 # Blocks compared at once, the newest first; a whole such stretch as it should be ends the search.
 STRETCH = 200
+
+ALIVE: Final = "took effect in another fork"
 
 
 def gone_blocks(database: Database, chain: Chain) -> list[BlockId]:
@@ -80,6 +83,30 @@ def reopen(
             _reopen_slots(connection, number, block_hash, now)
         _lower_nonces(database, network, [b.member_id for b in inside if b.member_id])
     return count
+
+
+def forget_alive(database: Database, books: Books, now: int) -> int:
+    """Void batches that took effect all the same: in the blocks that proved them dead now stand
+    others. Their orders wait or went elsewhere meanwhile, so they are found again like orders that
+    the book has forgotten. Returns how many.
+    """
+    c = batches.c
+    query = select(c.id, c.digest).where(
+        c.state == BatchState.VOID.value, c.digest.is_not(None), c.kind != Kind.CALL.value
+    )
+    with database.read() as connection:
+        void = {bytes(digest): number for number, digest in connection.execute(query)}
+    alive = [n for part in parts(list(void)) for n in (void[d] for d in books.effects(part))]
+    if alive:
+        log.error("%d batches took effect after they were proven dead", len(alive))
+        with database.settle() as connection:
+            for part in parts(alive):
+                connection.execute(
+                    update(batches)
+                    .where(c.id.in_(part))
+                    .values(digest=None, reason=ALIVE, changed_at=now)
+                )
+    return len(alive)
 
 
 def _take_up(connection: Connection, batch_id: int, to: State, now: int) -> int:

@@ -23,7 +23,7 @@ from gateway.errors import BookBehindChain, Closed, ReorgBelowFinality
 from gateway.model import Accepted, NewMerchant, NewOrder, OrderKind, Refused
 from gateway.relay.matching import Matched, Waiting, identify, match
 from gateway.service import Gateway, open_custody
-from gateway.tables import incidents, orders
+from gateway.tables import attempts, incidents, orders
 from tests.gateway.helpers import fresh, serving
 from tests.gateway.node import NodeHouse, open_house
 from tests.gateway.restoring import backup, reconcile, restore, right
@@ -424,6 +424,36 @@ def test_reconcile__after_a_reorg_below_finality__takes_up_what_is_gone(
     house.gateway.relay._sender._offered.clear()
     right(house)
     assert supply(house) == 150
+
+
+@pytest.mark.soak
+def test_reconcile__a_batch_that_died_in_blocks_that_are_gone__counts_once(
+    house: NodeHouse,
+) -> None:
+    began = house.clock.time
+    accept(house, issue(house, 100, "r1"))
+    house.gateway.relay.send()
+    with house.database.read() as connection:
+        sent = select(attempts.c.raw).order_by(attempts.c.id.desc()).limit(1)
+        raw = bytes(connection.execute(sent).scalar_one())
+    # No block takes it before its deadline: it is void, and its order waits.
+    house.node.call("anvil_dropAllTransactions", [])
+    house.clock.time += 3_600
+    house.mine(4)
+    house.indexer.run_once()
+    house.gateway.relay.settle()
+    assert house.states()["accepted"] == 1
+    # These blocks were final, and are replaced; in those that stand now it came in time.
+    house.node.call("anvil_rollback", [4])
+    house.clock.time = began
+    house.node.call("eth_sendRawTransaction", [to_hex(raw)])
+    house.mine(4)
+    house.indexer.run_once()
+    found = reconcile(house)
+    assert (found["batches_alive"], found["orders_matched"]) == (1, 1)
+    right(house)
+    assert supply(house) == 100
+    assert reconcile(house)["batches_alive"] == 0
 
 
 def test_relay__what_the_book_forgot_is_mined_only_later__closes_instead_of_doubling(
