@@ -24,12 +24,12 @@ from gateway.model import Accepted, NewMerchant, NewOrder, OrderKind, Refused
 from gateway.relay.matching import Matched, Waiting, identify, match
 from gateway.service import Gateway, open_custody
 from gateway.tables import attempts, incidents, orders
-from tests.gateway.helpers import fresh, serving
+from tests.gateway.helpers import NOON, fresh, serving
 from tests.gateway.node import NodeHouse, open_house
 from tests.gateway.restoring import backup, reconcile, restore, right
 from wallet_sdk.merkle import references_root
 from wallet_sdk.orders import IssueBatch, Transfer
-from wallet_sdk.types import to_hex
+from wallet_sdk.types import address_bytes, to_hex
 
 
 @pytest.fixture
@@ -214,8 +214,12 @@ def test_reconcile__orders_of_every_stage__count_once(house: NodeHouse) -> None:
     dora = house.gateway.ensure_members(["dora"])["dora"]
     assert dora.address != cleo.address
     accept(house, issue(house, 23, "new"), redeem(house, 10, "new redemption"))
+    # What lies with her whom nobody names goes to her new wallet.
+    accept(house, NewOrder(OrderKind.TRANSFER, who, 19, "named", None, dora.id))
     right(house)
     assert supply(house) == points + 23 - 10
+    (moved,) = house.gateway.books.balances([address_bytes(dora.address)], NOON).values()
+    assert moved == 19
 
 
 def working_on(house: NodeHouse, copy: Path) -> None:
