@@ -43,6 +43,11 @@ _STORED = Lookup(
         _C.tenant == bindparam("tenant"), _C.key.in_(bindparam(KEYS, expanding=True))
     )
 )
+_ANSWER = Change(
+    update(idempotency)
+    .where(_C.tenant == bindparam("of_tenant"), _C.key == bindparam("of_key"))
+    .values(answer=bindparam("given"))
+)
 _COUNT = Change(
     update(merchants)
     .where(merchants.c.id == bindparam("row_id"))
@@ -95,13 +100,45 @@ def _accept_locked(
     rows = Rows()
     decided: Decided = {}
     if fresh:
+        if database.is_postgres:
+            _claim(connection, fresh, now)
         known = read(connection, books, now, fresh, daily_cap)
         if any(line.kind in SELDOM for request in fresh for line in request.lines):
             known.reversals = Reversals(database, connection, books, now)
         for request in fresh:
             decided[request.tenant, request.key] = decide(request, known, now, rows)
         _write(connection, known, rows, now)
+        if database.is_postgres:
+            # Claimed already: what was missing are the answers.
+            _ANSWER(
+                connection,
+                [
+                    {"of_tenant": row["tenant"], "of_key": row["key"], "given": row["answer"]}
+                    for row in rows.keys
+                ],
+            )
+        else:
+            inserts.KEYS(connection, rows.keys)
     return stored, decided
+
+
+def _claim(connection: Connection, requests: Sequence[Request], now: int) -> None:
+    """The keys, still without answers, before any row is locked: so it is in `quick`, and who waits
+    for a key that another process stores holds nothing that the other waits for.
+    """
+    inserts.KEYS(
+        connection,
+        [
+            {
+                "tenant": request.tenant,
+                "key": request.key,
+                "body_hash": request.body_hash,
+                "answer": b"",
+                "answered_at": now,
+            }
+            for request in sorted(requests, key=lambda r: (r.tenant, r.key))
+        ],
+    )
 
 
 def _answers(
@@ -138,8 +175,6 @@ def _stored_answers(connection: Connection, requests: Sequence[Request]) -> Stor
 
 
 def _write(connection: Connection, known: Known, rows: Rows, now: int) -> None:
-    # The keys come first: where another process was quicker, nothing else was done in vain.
-    inserts.KEYS(connection, rows.keys)
     if rows.orders:
         inserts.ORDERS(connection, rows.orders)
         heard = {

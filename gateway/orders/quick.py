@@ -15,6 +15,7 @@ where a wish would be refused for want of credit, points or cap, since such an a
 """
 
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Any, Final
 
 import orjson
@@ -180,8 +181,9 @@ def _note_merchants(known: Known, names: dict[bytes, str], rows: list[Any], day:
 
 # ---- the statement
 
-# The inserts come first and the locks last, merchants before members and each by id, as everywhere:
-# each part counts the rows of the one that has to be carried out before it.
+# The inserts come first, keys before all and in their order, and the locks last, merchants before
+# members and each by id, as everywhere: each part counts the rows of the one that has to be carried
+# out before it.
 _WRITE: Final = f"""
 WITH kept AS ({inserts.KEYS.by_column("k_")} RETURNING 1),
 made AS ({inserts.ORDERS.by_column("o_")} WHERE (SELECT count(*) FROM kept) >= 0 RETURNING 1),
@@ -232,7 +234,7 @@ def _write(connection: Connection, known: Known, rows: Rows, now: int) -> None:
         connection.exec_driver_sql(
             _WRITE,
             {
-                **inserts.KEYS.columns("k_", rows.keys),
+                **inserts.KEYS.columns("k_", sorted(rows.keys, key=_NAME)),
                 **inserts.ORDERS.columns("o_", rows.orders),
                 **inserts.AUDIT.columns("a_", rows.audit),
                 **inserts.REFUSALS.columns("r_", rows.refusals),
@@ -248,6 +250,8 @@ def _write(connection: Connection, known: Known, rows: Rows, now: int) -> None:
         raise
 
 
+# Two groups with the same keys wait for each other's in one order.
+_NAME: Final = itemgetter("tenant", "key")
 _PAYER: Final = ("id", "held", "room", "releases", "day", "issued", "cap")
 _DEBTOR: Final = ("id", "held", "room", "releases")
 

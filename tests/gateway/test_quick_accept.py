@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from types import SimpleNamespace
 
 import pytest
@@ -11,6 +12,7 @@ import sqlalchemy as sa
 
 from gateway.books import Position
 from gateway.clock import DAY_S
+from gateway.database import Database
 from gateway.model import Accepted, NewOrder, OrderKind, Refused
 from gateway.orders import accept, quick
 from gateway.orders.answers import Answer
@@ -18,7 +20,7 @@ from gateway.orders.known import Request, hash_of
 from gateway.relay import finish
 from gateway.tables import audit, idempotency, members, merchants, orders, refusals
 from indexer import pings
-from tests.gateway.helpers import House, address_of_member
+from tests.gateway.helpers import House, address_of_member, writer_of
 
 pytestmark = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 
@@ -215,3 +217,47 @@ def test_session__ended_while_it_rested__is_replaced_before_it_is_used(
     monkeypatch.setattr(pings, "time", later)
     with house.database.read() as one, house.database.read() as two:
         assert [each.exec_driver_sql("SELECT 1").scalar() for each in (one, two)] == [1, 1]
+
+
+def test_key__at_two_gateways_one_of_which_locks__is_awaited_and_no_deadlock(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Keys before rows, either way: who waits for a key holds no row that the other waits for."""
+    elsewhere = Database(house.database.engine.url.render_as_string(hide_password=False))
+    other = writer_of(elsewhere, house.books, house.clock)
+    other.start()
+    request = Request(0, "a test", "key", b"\0" * 32, [issue(house, "r1")])
+    doubled: list[Future[list[Answer]]] = []
+    real = accept.read
+
+    def reading(connection: sa.Connection, *args: object) -> object:
+        found = real(connection, *args)  # type: ignore[arg-type]
+        if not doubled:
+            doubled.append(other.submit(request))
+            until_one_waits(house)
+        return found
+
+    failed: list[str] = []
+    for engine in (house.database.engine, elsewhere.engine):
+        sa.event.listen(
+            engine, "handle_error", lambda e: failed.append(e.original_exception.sqlstate)
+        )
+    monkeypatch.setattr(accept, "read", reading)
+    # The first gateway decides under locks, the second without.
+    monkeypatch.setattr(quick, "suits", lambda database, _: database is elsewhere)
+    answers = house.writer.submit(request).result(timeout=20)
+    assert doubled[0].result(timeout=20) == answers
+    assert [type(answer) for answer in answers] == [Accepted]
+    assert failed == ["23505"]
+    other.stop()
+    elsewhere.close()
+
+
+def until_one_waits(house: House) -> None:
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+    until = time.monotonic() + 10
+    while time.monotonic() < until:
+        with house.database.read() as connection:
+            if connection.exec_driver_sql(waiting).scalar_one():
+                return
+    raise AssertionError("nobody waits for a lock")
