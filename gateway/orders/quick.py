@@ -183,41 +183,44 @@ def _note_merchants(known: Known, names: dict[bytes, str], rows: list[Any], day:
 
 # The inserts come first, keys before all and in their order, and the locks last, merchants before
 # members and each by id, as everywhere: each part counts the rows of the one that has to be carried
-# out before it.
+# out before it. The numbers go through the part that locks, so that each row is then found by its
+# id: a join of two lists would compare each with each, since a plan for any number takes them for
+# short.
 _WRITE: Final = f"""
 WITH kept AS ({inserts.KEYS.by_column("k_")} RETURNING 1),
 made AS ({inserts.ORDERS.by_column("o_")} WHERE (SELECT count(*) FROM kept) >= 0 RETURNING 1),
 noted AS ({inserts.AUDIT.by_column("a_")} WHERE (SELECT count(*) FROM made) >= 0 RETURNING 1),
 refused AS ({inserts.REFUSALS.by_column("r_")}),
 payers AS (
-  SELECT id FROM merchants
-   WHERE id = ANY(%(m_id)s::bigint[]) AND (SELECT count(*) FROM noted) >= 0
-   ORDER BY id FOR NO KEY UPDATE
+  SELECT new.*
+    FROM unnest(%(m_id)s::bigint[], %(m_held)s::bigint[], %(m_room)s::bigint[],
+                %(m_releases)s::bigint[], %(m_day)s::integer[], %(m_issued)s::bigint[],
+                %(m_cap)s::bigint[]) AS new (id, held, room, releases, day, issued, cap)
+    JOIN merchants m ON m.id = new.id
+   WHERE (SELECT count(*) FROM noted) >= 0
+   ORDER BY m.id FOR NO KEY UPDATE OF m
 ), charged AS (
   UPDATE merchants m
      SET held = m.held + new.held,
          cap_points = new.issued + CASE WHEN new.day IS NULL OR m.cap_day = new.day
                                         THEN m.cap_points ELSE 0 END,
          cap_day = coalesce(new.day, m.cap_day)
-    FROM payers
-    JOIN unnest(%(m_id)s::bigint[], %(m_held)s::bigint[], %(m_room)s::bigint[],
-                %(m_releases)s::bigint[], %(m_day)s::integer[], %(m_issued)s::bigint[],
-                %(m_cap)s::bigint[]) AS new (id, held, room, releases, day, issued, cap)
-      ON new.id = payers.id
-   WHERE m.id = payers.id AND m.releases = new.releases AND m.held + new.held <= new.room
+    FROM payers new
+   WHERE m.id = new.id AND m.releases = new.releases AND m.held + new.held <= new.room
      AND (new.day IS NULL
           OR new.issued + CASE WHEN m.cap_day = new.day THEN m.cap_points ELSE 0 END <= new.cap)
   RETURNING 1
 ), debtors AS (
-  SELECT id FROM members
-   WHERE id = ANY(%(p_id)s::bigint[]) AND (SELECT count(*) FROM charged) >= 0
-   ORDER BY id FOR NO KEY UPDATE
+  SELECT new.*
+    FROM unnest(%(p_id)s::bigint[], %(p_held)s::bigint[], %(p_room)s::bigint[],
+                %(p_releases)s::bigint[]) AS new (id, held, room, releases)
+    JOIN members p ON p.id = new.id
+   WHERE (SELECT count(*) FROM charged) >= 0
+   ORDER BY p.id FOR NO KEY UPDATE OF p
 ), taken AS (
   UPDATE members p SET held = p.held + new.held
-    FROM debtors
-    JOIN unnest(%(p_id)s::bigint[], %(p_held)s::bigint[], %(p_room)s::bigint[],
-                %(p_releases)s::bigint[]) AS new (id, held, room, releases) ON new.id = debtors.id
-   WHERE p.id = debtors.id AND p.releases = new.releases AND p.held + new.held <= new.room
+    FROM debtors new
+   WHERE p.id = new.id AND p.releases = new.releases AND p.held + new.held <= new.room
   RETURNING 1
 )
 SELECT 1 / ((SELECT count(*) FROM charged) = %(charged)s

@@ -4,6 +4,8 @@ reach, while orders take effect and are taken back: nobody is promised more than
 The chain is a model that pays or fails; the order book is a real PostgreSQL. `make soak SEED=n`.
 """
 
+# Long because the model of the chain and what it is compared with are of no use apart.
+
 from __future__ import annotations
 
 import random
@@ -51,7 +53,7 @@ CREDIT = 2_000
 CAP = 3_000
 """Points a day and merchant."""
 DAYS = 4
-ANSWER_S = 0.01
+ANSWER_S = 0.03
 """Longest that an answer of the mirror is under way."""
 
 
@@ -195,7 +197,8 @@ def ask_until_over(city: City, till: int) -> dict[str, list[Answer]]:
         key = f"till {till} request {len(given)}"
         request = Request(0, "a test", key, hash_of(lines), lines)
         count = 2 if dice.random() < 0.3 else 1
-        waiting = [(writer, writer.submit(request)) for _, writer in dice.sample(city.gateways, count)]
+        asked = dice.sample(city.gateways, count)
+        waiting = [(writer, writer.submit(request)) for _, writer in asked]
         answers = []
         for writer, answer in waiting:
             while True:
@@ -341,7 +344,7 @@ def test_accept__three_gateways_at_once__promise_no_more_than_there_is(
             deadlocks = connection.exec_driver_sql(
                 "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
             ).scalar_one()
-        print("deadlocks", deadlocks)
+        assert deadlocks == 0
     codes = Counter(getattr(a, "code", "accepted") for each in given.values() for a in each)
-    print(f"seed {seed}: {len(given)} requests, {count} orders, {dict(codes)}, {dict(city.asked)}")
-    assert {"accepted", "balance_too_low", "credit_limit_exceeded"} <= set(codes), codes
+    assert count, f"seed {seed} accepted nothing"
+    assert {"accepted", "balance_too_low", "credit_limit_exceeded"} <= set(codes), (seed, codes)

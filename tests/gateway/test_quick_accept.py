@@ -10,17 +10,19 @@ from types import SimpleNamespace
 import pytest
 import sqlalchemy as sa
 
+from gateway import ids
 from gateway.books import Position
 from gateway.clock import DAY_S
 from gateway.database import Database
 from gateway.model import Accepted, NewOrder, OrderKind, Refused
 from gateway.orders import accept, quick
 from gateway.orders.answers import Answer
-from gateway.orders.known import Request, hash_of
+from gateway.orders.decide import Rows
+from gateway.orders.known import Known, KnownMember, Request, hash_of
 from gateway.relay import finish
 from gateway.tables import audit, idempotency, members, merchants, orders, refusals
 from indexer import pings
-from tests.gateway.helpers import House, address_of_member, writer_of
+from tests.gateway.helpers import House, address_of_member, member_row, writer_of
 
 pytestmark = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 
@@ -261,3 +263,24 @@ def until_one_waits(house: House) -> None:
             if connection.exec_driver_sql(waiting).scalar_one():
                 return
     raise AssertionError("nobody waits for a lock")
+
+
+def test_points_of_many__under_a_plan_for_any_number__take_no_square_of_their_number(
+    house: House,
+) -> None:
+    count, at_most_s = 4_000, 2.0
+    known = Known()
+    rows = [member_row(n + 4, raw) for n, raw in enumerate(ids.random_ids(count))]
+    for row_ in rows:
+        number = int(str(row_["id"]))
+        known.members[f"member {number}"] = KnownMember(number, address_of_member(number), 0)
+        known.held_points[number], known.balances[number] = 1, 99
+    with house.database.write() as connection:
+        connection.execute(sa.insert(members), rows)
+        # As a connection plans that has seen the statement a few times.
+        connection.exec_driver_sql("SET LOCAL plan_cache_mode = force_generic_plan")
+        began = time.monotonic()
+        quick._write(connection, known, Rows(), house.clock.time)
+        assert time.monotonic() - began < at_most_s
+        held = sa.select(sa.func.sum(members.c.held))
+        assert connection.execute(held).scalar_one() == count
