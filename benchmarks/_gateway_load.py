@@ -20,6 +20,7 @@ from typing import Any, cast
 import uvloop
 
 CONNECTIONS = 32
+PREPARED_PER_S = 8_000
 _BATCH = itertools.count()
 
 
@@ -121,7 +122,7 @@ def bulks(key: str, members: Sequence[str], lines: int, at_once: int) -> list[by
 def closed_loop(ports: Sequence[int], requests: Iterator[bytes], seconds: float) -> Load:
     """All connections busy for `seconds`, spread over the ports."""
     # Made beforehand: what the load costs while it runs is sending and reading.
-    stock = deque(itertools.islice(requests, int(seconds * 3_000)))
+    stock = deque(itertools.islice(requests, int(seconds * PREPARED_PER_S)))
     load = Load()
 
     async def run() -> None:
