@@ -97,7 +97,7 @@ def accept(
 # ---- the question
 
 # Each key is looked up by itself (LATERAL, LIMIT 1): a plan that was made while a table was small
-# and is kept must not read the whole of it when it has grown.
+# and is kept must not join the whole of it when it has grown.
 _READ: Final = f"""
 SELECT
   (SELECT json_agg(json_build_array(i.tenant, i.key, encode(i.body_hash, 'hex'),
