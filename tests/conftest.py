@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import random
 import tempfile
@@ -19,6 +20,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=None,
         help="seed of the slow runs; without it one is drawn and printed",
     )
+
+
+@pytest.fixture(autouse=True)
+def no_log_of_an_earlier_test() -> Iterator[None]:
+    """A command that ran in this process logs to a stream that ended with its test."""
+    yield
+    root = logging.getLogger()
+    for handler in root.handlers[:]:
+        if type(handler) is logging.StreamHandler:
+            root.removeHandler(handler)
 
 
 @pytest.fixture(scope="session")
