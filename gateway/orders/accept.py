@@ -177,11 +177,7 @@ def _stored_answers(connection: Connection, requests: Sequence[Request]) -> Stor
 def _write(connection: Connection, known: Known, rows: Rows, now: int) -> None:
     if rows.orders:
         inserts.ORDERS(connection, rows.orders)
-        heard = {
-            order["public_id"]: order["merchant_id"]
-            for order in rows.orders
-            if known.hears(order["merchant_id"])
-        }
+        heard = known.heard(rows.orders)
         if heard:
             outbox.write_first(connection, Event.ACCEPTED, heard, now)
     inserts.REFUSALS(connection, rows.refusals)

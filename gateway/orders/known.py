@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -153,6 +153,12 @@ class Known:
     def hears(self, merchant: int) -> bool:
         """Whether that merchant is told of accepted orders."""
         return merchant in self.listening
+
+    def heard(self, rows: Sequence[Mapping[str, Any]]) -> dict[bytes, int]:
+        """Of these rows of orders the public ids whose merchants are told, and who they are."""
+        return {
+            row["public_id"]: row["merchant_id"] for row in rows if self.hears(row["merchant_id"])
+        }
 
 
 def owner_of(request: Request, line: NewOrder, known: Known) -> int | None:

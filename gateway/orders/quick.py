@@ -78,11 +78,7 @@ def accept(
         decided = {(r.tenant, r.key): decide(r, known, now, rows) for r in fresh}
         if any(refusal["code"] in _SHORTAGES for refusal in rows.refusals):
             raise Crowded
-        heard = {
-            order["public_id"]: order["merchant_id"]
-            for order in rows.orders
-            if known.hears(order["merchant_id"])
-        }
+        heard = known.heard(rows.orders)
         if not heard:
             faults.point("accept.before_commit")
             _write(connection, known, rows, now)

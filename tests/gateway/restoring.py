@@ -7,10 +7,13 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import func, select
 
 from gateway.codes import SlotState
+from gateway.custody import Custody
+from gateway.database import Database
 from gateway.service import Gateway, open_custody
 from gateway.tables import members, merchants, nonce_slots
 from indexer import audit
@@ -39,22 +42,28 @@ def restore(house: NodeHouse, copy: Path) -> None:
     restart(house, put_back)
 
 
+def gateway_like(one: Gateway, database: Database, custody: Custody, **more: Any) -> Gateway:
+    """Another gateway on the same chain and mirror, on this order book."""
+    return Gateway(
+        one.settings,
+        clock=one.clock,
+        database=database,
+        custody=custody,
+        rpc=one.network.rpc,
+        deployment=one.deployment,
+        mirror=one.mirror,
+        **more,
+    )
+
+
 def restart(house: NodeHouse, put_back: Callable[[], None]) -> None:
     """Ends the gateway, puts the book back, and starts one on it."""
     house.gateway.stop()
     put_back()
     database, custody = open_custody(house.gateway.settings)
     house.database, house.custody = database, custody
-    before = house.gateway
-    house.gateway = Gateway(
-        before.settings,
-        clock=house.clock,
-        database=database,
-        custody=custody,
-        rpc=before.network.rpc,
-        deployment=before.deployment,
-        mirror=before.mirror,
-        advance_mirror=house.indexer.run_once,
+    house.gateway = gateway_like(
+        house.gateway, database, custody, advance_mirror=house.indexer.run_once
     )
     house.gateway.match()
 

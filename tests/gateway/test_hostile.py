@@ -35,6 +35,20 @@ def line_to(town: Town) -> socket.socket:
     return socket.create_connection((url.host, url.port), timeout=20)
 
 
+def pour(line: socket.socket, piece: bytes) -> int:
+    """The piece again and again until the other side hangs up. Returns the bytes sent, at most
+    100 MB.
+    """
+    sent = 0
+    try:
+        while sent < 100 * 1024 * 1024:
+            line.sendall(piece)
+            sent += len(piece)
+    except (ConnectionError, TimeoutError):
+        pass
+    return sent
+
+
 def head(town: Town, **headers: str) -> bytes:
     sent = town.headers() | {
         "Host": "gateway",
@@ -58,15 +72,9 @@ def test_post__a_body_of_100_mb_announced__is_refused_before_a_byte_of_it(town: 
 def test_post__a_body_of_100_mb_in_chunks__is_cut_off_near_the_limit(town: Town) -> None:
     piece = b" " * 65_536
     chunk = b"%x\r\n%s\r\n" % (len(piece), piece)
-    sent = 0
     with line_to(town) as line:
         line.sendall(head(town, Transfer_Encoding="chunked"))
-        try:
-            while sent < 100 * 1024 * 1024:
-                line.sendall(chunk)
-                sent += len(piece)
-        except (ConnectionError, TimeoutError):
-            pass
+        sent = pour(line, chunk)
     # What the kernel holds on both sides comes on top of what the gateway has read.
     assert sent < BODY_BYTES_MAX + 16 * 1024 * 1024
 
@@ -108,15 +116,10 @@ def test_request__with_a_head_of_100_mb__is_cut_off_near_the_limit(
 ) -> None:
     """It was kept in memory, and read again with each piece: without a key, from anywhere."""
     piece = b"X-B: " + b"a" * 65_000 + b"\r\n" if begin.endswith(b"Host: x\r\n") else b"a" * 65_000
-    sent, before = 0, peak_kb()
+    before = peak_kb()
     with line_to(town) as line:
         line.sendall(begin)
-        try:
-            while sent < 100 * 1024 * 1024:
-                line.sendall(piece)
-                sent += len(piece)
-        except (ConnectionError, TimeoutError):
-            pass
+        sent = pour(line, piece)
     assert sent < 16 * 1024 * 1024
     assert peak_kb() - before < 20_000
     assert town.client.get("/healthz").status_code == 200

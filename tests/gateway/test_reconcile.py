@@ -26,7 +26,7 @@ from gateway.service import Gateway, open_custody
 from gateway.tables import attempts, incidents, orders
 from tests.gateway.helpers import NOON, fresh, serving
 from tests.gateway.node import NodeHouse, open_house
-from tests.gateway.restoring import backup, reconcile, restore, right
+from tests.gateway.restoring import backup, gateway_like, reconcile, restore, right
 from wallet_sdk.merkle import references_root
 from wallet_sdk.orders import IssueBatch, Transfer
 from wallet_sdk.types import address_bytes, to_hex
@@ -60,17 +60,7 @@ def redeem(house: NodeHouse, points: int, reference: str) -> NewOrder:
 
 def beside(house: NodeHouse) -> Gateway:
     """A gateway of another process on the same book, which only accepts."""
-    one = house.gateway
-    database, custody = open_custody(one.settings)
-    return Gateway(
-        one.settings,
-        clock=house.clock,
-        database=database,
-        custody=custody,
-        rpc=one.network.rpc,
-        deployment=one.deployment,
-        mirror=one.mirror,
-    )
+    return gateway_like(house.gateway, *open_custody(house.gateway.settings))
 
 
 def wait_until(what: Callable[[], bool]) -> None:

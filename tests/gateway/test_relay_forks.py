@@ -90,12 +90,7 @@ def test_mirror__in_a_block_that_was_replaced__knows_nothing_of_a_nonces_use(
 
 @pytest.mark.soak
 def test_stranger__in_a_block_that_goes__leaves_no_gap_behind(house: NodeHouse) -> None:
-    issue(house)
-    house.settle()
-    use_relayers_nonce(house)
-    house.mine()
-    issue(house)
-    house.gateway.relay.send()
+    send_behind_a_stranger(house)
     with house.database.read() as connection:
         (found,) = incidents.open_ones(connection)
     assert found.kind == Incident.STRANGERS_NONCE
@@ -114,17 +109,22 @@ def test_stranger__in_a_block_that_goes__leaves_no_gap_behind(house: NodeHouse) 
 def test_stranger__in_a_block_that_stays__is_a_strangers_nonce_once_final(
     house: NodeHouse,
 ) -> None:
+    send_behind_a_stranger(house)
+    for _ in range(2):
+        house.mine(3)
+        house.scan()
+    right(house, 200)
+    assert count(house, nonce_slots, nonce_slots.c.state == SlotState.STRANGERS.value) == 1
+
+
+def send_behind_a_stranger(house: NodeHouse) -> None:
+    """One issue settled, a stranger's use of the relayer's nonce mined, one more issue sent."""
     issue(house)
     house.settle()
     use_relayers_nonce(house)
     house.mine()
     issue(house)
     house.gateway.relay.send()
-    for _ in range(2):
-        house.mine(3)
-        house.scan()
-    right(house, 200)
-    assert count(house, nonce_slots, nonce_slots.c.state == SlotState.STRANGERS.value) == 1
 
 
 def use_relayers_nonce(house: NodeHouse) -> None:

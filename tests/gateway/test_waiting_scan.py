@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, LargeBinary, Text, insert, text
+from sqlalchemy import Connection, LargeBinary, Select, Text, insert, text
 from sqlalchemy.dialects import postgresql, sqlite
 
 from gateway.codes import State
@@ -37,19 +37,24 @@ def fill(connection: Connection) -> None:
         }
 
     connection.execute(insert(orders), [row(number) for number in range(1, 3_001)])
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("ANALYZE orders"))
+
+
+def plan_of(connection: Connection, query: Select[Any]) -> str:
+    """How the database goes about it, literally as it is asked."""
+    name = connection.dialect.name
+    dialect = sqlite.dialect() if name == "sqlite" else postgresql.dialect()
+    wording = query.compile(dialect=dialect, compile_kwargs={"literal_binds": True})
+    explain = "EXPLAIN QUERY PLAN " if name == "sqlite" else "EXPLAIN "
+    return " ".join(map(str, connection.execute(text(explain + str(wording)))))
 
 
 def test_scan__for_waiting_orders__reads_the_index_of_what_waits(database: Database) -> None:
     with database.write() as connection:
         fill(connection)
-        name = connection.dialect.name
-        dialect = sqlite.dialect() if name == "sqlite" else postgresql.dialect()
-        if name == "postgresql":
-            connection.execute(text("ANALYZE orders"))
         for query in (WAITING_ISSUES, WAITING_OF_MEMBERS, WAITING_SELDOM):
-            wording = query.compile(dialect=dialect, compile_kwargs={"literal_binds": True})
-            explain = "EXPLAIN QUERY PLAN " if name == "sqlite" else "EXPLAIN "
-            plan = " ".join(map(str, connection.execute(text(explain + str(wording)))))
+            plan = plan_of(connection, query)
             assert "orders_waiting" in plan
             assert "orders_by_member" not in plan
 
@@ -59,12 +64,5 @@ def test_order__that_failed_before_it__is_found_in_the_index_of_what_failed(
 ) -> None:
     with database.write() as connection:
         fill(connection)
-        name = connection.dialect.name
-        dialect = sqlite.dialect() if name == "sqlite" else postgresql.dialect()
-        if name == "postgresql":
-            connection.execute(text("ANALYZE orders"))
-        query = shown_query().where(orders.c.id == 7)
-        wording = query.compile(dialect=dialect, compile_kwargs={"literal_binds": True})
-        explain = "EXPLAIN QUERY PLAN " if name == "sqlite" else "EXPLAIN "
-        plan = " ".join(map(str, connection.execute(text(explain + str(wording)))))
+        plan = plan_of(connection, shown_query().where(orders.c.id == 7))
         assert "orders_failed" in plan

@@ -58,12 +58,6 @@ def post(
     return asyncio.run(run())
 
 
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with receiving() as found:
-        yield found
-
-
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A certificate of `pos.example.test`, with its key, signed by itself."""

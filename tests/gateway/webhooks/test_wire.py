@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
 
 import pytest
@@ -11,7 +10,7 @@ import pytest
 from gateway.webhooks import wire
 from gateway.webhooks.targets import TargetRules
 from gateway.webhooks.transport import Answer, Line
-from tests.gateway.webhooks.receivers import Receiver, Reply, answer, receiving
+from tests.gateway.webhooks.receivers import Receiver, Reply, answer
 
 
 def raw(*pieces: bytes, close: bool = False) -> Reply:
@@ -41,12 +40,6 @@ def posts(receiver: Receiver, count: int, pause_s: float = 0.0) -> list[Answer]:
             await line.close()
 
     return asyncio.run(run())
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with receiving() as found:
-        yield found
 
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"
